@@ -1,0 +1,171 @@
+"""The environment: names, defaults and validation of every setting.
+
+Values come from the process environment or from `.env` beside this file; an empty value means
+"not set". Nothing here connects to anything.
+"""
+
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from psycopg2 import ProgrammingError
+from psycopg2.extensions import parse_dsn
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+HERE = Path(__file__).resolve().parent
+PLACEHOLDER_SECRET = "your-32-char-secret-here"  # noqa: S105 (refused as a secret)
+
+# Uvicorn's exit code for "would fail on every restart": it stops `--workers` from respawning.
+STARTUP_FAILURE = 3
+
+# Query parameters that hosts put into URLs for Prisma; libpq refuses a connection that names them.
+PRISMA_OPTIONS = frozenset({"pgbouncer", "connection_limit", "pool_timeout", "schema"})
+
+
+class StartupError(Exception):
+    """The server cannot start. The text is one line for the operator."""
+
+
+def http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError("must be an http or https URL, for example http://localhost:3000")
+    if parts.username or parts.password:
+        raise ValueError("must not contain a user name or password")
+    return value.rstrip("/")
+
+
+def origin_of(url: str) -> str:
+    """The origin of `url` as browsers send it: lower case, without a default port."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    default_port = {"http": 80, "https": 443}[parts.scheme]
+    port = "" if parts.port in {None, default_port} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
+def database_url(value: str) -> URL:
+    """Any PostgreSQL URL that Neon or another host hands out, or an explicit SQLite one."""
+    try:
+        url = make_url(value.strip())
+    except (ArgumentError, ValueError):
+        raise ValueError("is not a database URL") from None
+    backend = url.drivername.partition("+")[0]
+    if backend == "sqlite":
+        return url.set(drivername="sqlite")
+    if backend not in {"postgres", "postgresql"}:
+        raise ValueError("must start with postgresql:// (or sqlite:///)")
+    if not url.host and "host" not in url.query:
+        raise ValueError("names no host")
+    # SQLAlchemy reads a bare postgresql:// as psycopg 3.
+    url = url.set(drivername="postgresql+psycopg2").difference_update_query(PRISMA_OPTIONS)
+    for option in url.query:
+        try:
+            parse_dsn(f"{option}=x")
+        except ProgrammingError:
+            raise ValueError(f"has an unknown option: {option}") from None
+    return url
+
+
+HttpUrl = Annotated[str, AfterValidator(http_url)]
+
+
+class Settings(BaseSettings):
+    """Every setting, validated once and then frozen. Secrets do not show in its `repr`."""
+
+    model_config = SettingsConfigDict(
+        env_file=HERE / ".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    neon_database_url: SecretStr = SecretStr(f"sqlite:///{HERE / 'tasks.db'}")
+    better_auth_secret: SecretStr | None = None
+    better_auth_url: HttpUrl = "http://localhost:3000"
+    better_auth_jwks_url: HttpUrl | None = None
+    better_auth_issuer: str | None = None
+    better_auth_audience: str | None = None
+    cors_origins: Annotated[tuple[HttpUrl, ...], NoDecode] = ()
+    database_pool_size: int = Field(default=20, ge=1, le=1000)
+    log_format: Literal["text", "json"] = "text"
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(origin.strip() for origin in value.split(",") if origin.strip())
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _only_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            if urlsplit(url)[2:] != ("", "", ""):
+                raise ValueError("must list origins without a path, comma-separated")
+        return tuple(origin_of(url) for url in value)
+
+    @field_validator("neon_database_url")
+    @classmethod
+    def _normal_database_url(cls, value: SecretStr) -> SecretStr:
+        url = database_url(value.get_secret_value())
+        return SecretStr(url.render_as_string(hide_password=False))
+
+    @property
+    def database(self) -> URL:
+        return make_url(self.neon_database_url.get_secret_value())
+
+    @property
+    def front_end_origin(self) -> str:
+        return origin_of(self.better_auth_url)
+
+    @property
+    def jwks_url(self) -> str:
+        """Where Better Auth lists its keys. A path in its URL is its own base path."""
+        base_path = "" if urlsplit(self.better_auth_url).path else "/api/auth"
+        return self.better_auth_jwks_url or f"{self.better_auth_url}{base_path}/jwks"
+
+    @property
+    def issuer(self) -> str:
+        return self.better_auth_issuer or self.front_end_origin
+
+    @property
+    def audience(self) -> str:
+        return self.better_auth_audience or self.front_end_origin
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The origins whose pages may read the answers."""
+        return self.cors_origins or (self.front_end_origin,)
+
+    def required_secret(self) -> str:
+        """The secret that the front end signs with. Without it nothing can be served."""
+        secret = self.better_auth_secret and self.better_auth_secret.get_secret_value()
+        if not secret:
+            raise StartupError("BETTER_AUTH_SECRET is not set: use the front end's own value")
+        if secret == PLACEHOLDER_SECRET:
+            raise StartupError(
+                "BETTER_AUTH_SECRET is still the placeholder of .env.example: "
+                "use the front end's own value"
+            )
+        return secret
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The settings of this process. One that cannot be right ends it with one line on stderr."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = (
+            f"{str(fault['loc'][0]).upper()} {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors(include_input=False, include_url=False)
+        )
+        print("Configuration error:", "; ".join(faults), file=sys.stderr)
+        raise SystemExit(STARTUP_FAILURE) from None
