@@ -1,0 +1,230 @@
+"""The error classes, their one renderer, and their text in the OpenAPI document.
+
+Whatever is refused, here, by FastAPI, by a middleware or by a crash, is rendered by `answer`.
+"""
+
+import logging
+import traceback
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from fastapi import HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from models import DESCRIPTION_MAX, TITLE_MAX
+from schemas import FILTER_NAMES, ErrorResponse
+
+log = logging.getLogger("tasks.errors")
+
+
+class APIError(HTTPException):
+    """An answer that is not a success. The texts of its subclasses are part of the contract."""
+
+    status: ClassVar[HTTPStatus]
+    code: ClassVar[str]
+    text: ClassVar[str]
+    # Sent with the answer: header name to value.
+    sent_headers: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, text: str | None = None) -> None:
+        super().__init__(self.status, text or self.text, dict(self.sent_headers))
+
+
+class ValidationFailed(APIError):
+    status = HTTPStatus.BAD_REQUEST
+    code = "VALIDATION_ERROR"
+    text = f"Title must be between 1 and {TITLE_MAX} characters"
+
+
+class Unauthorized(APIError):
+    status = HTTPStatus.UNAUTHORIZED
+    code = "UNAUTHORIZED"
+    text = "Invalid or expired token"
+    sent_headers = {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(APIError):
+    status = HTTPStatus.FORBIDDEN
+    code = "FORBIDDEN"
+    text = "Access denied"
+
+
+class TaskNotFound(APIError):
+    status = HTTPStatus.NOT_FOUND
+    code = "NOT_FOUND"
+    text = "Task not found"
+
+
+class PathNotFound(APIError):
+    status = HTTPStatus.NOT_FOUND
+    code = "NOT_FOUND"
+    text = "No such path"
+
+
+class MethodNotAllowed(APIError):
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    code = "METHOD_NOT_ALLOWED"
+    text = "Method not allowed"
+
+
+class PayloadTooLarge(APIError):
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    code = "PAYLOAD_TOO_LARGE"
+    text = "Body must not exceed 64 KiB"
+
+
+class ServerError(APIError):
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    code = "SERVER_ERROR"
+    text = "Something went wrong"
+
+
+class ServiceUnavailable(APIError):
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "SERVICE_UNAVAILABLE"
+    text = "The service is temporarily unavailable, please try again"
+    sent_headers = {"Retry-After": "2"}
+
+
+# For what the framework raises by status alone.
+BY_STATUS: Mapping[int, type[APIError]] = {
+    error.status: error
+    for error in (
+        ValidationFailed,
+        Unauthorized,
+        Forbidden,
+        PathNotFound,
+        MethodNotAllowed,
+        PayloadTooLarge,
+        ServerError,
+        ServiceUnavailable,
+    )
+}
+
+# The contract's texts, in the order in which several faults are judged.
+TITLE_REQUIRED = "Title is required"
+NOT_AN_OBJECT = "Body must be a JSON object"
+NOT_JSON = f"{NOT_AN_OBJECT}, sent with the header Content-Type: application/json"
+FAULTS = (
+    TITLE_REQUIRED,
+    ValidationFailed.text,
+    f"Description must not exceed {DESCRIPTION_MAX} characters",
+    "Completed must be true or false",
+    NOT_JSON,
+    NOT_AN_OBJECT,
+    "Filter must be all, pending or completed",
+    "Task id must be a positive integer",
+)
+FAULT_OF_FIELD = {
+    ("body", "title"): FAULTS[1],
+    ("body", "description"): FAULTS[2],
+    ("body", "completed"): FAULTS[3],
+    **{("query", str(name)): FAULTS[6] for name in FILTER_NAMES.choices},
+    ("path", "task_id"): FAULTS[7],
+}
+
+
+def fault_text(fault: Mapping[str, Any]) -> str:
+    """The contract's text for one of FastAPI's validation errors."""
+    field = tuple(fault["loc"][:2])
+    if field == ("body", "title") and fault["type"] == "missing":
+        return TITLE_REQUIRED
+    if field == ("body",) and isinstance(fault["input"], bytes):
+        return NOT_JSON  # FastAPI hands over the raw bytes of what is not declared as JSON
+    return FAULT_OF_FIELD.get(field, NOT_AN_OBJECT)
+
+
+def answer(
+    status: int, text: str, code: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """The one shape of everything that is not a success."""
+    return JSONResponse(ErrorResponse(error=text, code=code).model_dump(), status, headers)
+
+
+async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, StarletteHTTPException)
+    if isinstance(error, APIError):
+        return answer(error.status, error.detail, error.code, error.headers)
+    known = BY_STATUS.get(error.status_code)
+    if known:
+        return answer(known.status, known.text, known.code, error.headers)
+    status = HTTPStatus(error.status_code)
+    return answer(status, status.phrase, status.name, error.headers)
+
+
+async def on_validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    text = min(map(fault_text, error.errors()), key=FAULTS.index)
+    return await on_http_exception(request, ValidationFailed(text))
+
+
+# The texts of these quote what they were working on: SQL, values, a whole body.
+QUOTING = (SQLAlchemyError, ValidationError, ValueError)
+
+
+def describe(error: BaseException) -> str:
+    """A traceback for the log, without the texts of exceptions that quote users' data."""
+    parts = []
+    cause: BaseException | None = error
+    while cause:
+        text = "" if withholds_text(cause) else f": {cause}"
+        parts.append(
+            f"{''.join(traceback.format_tb(cause.__traceback__))}{type(cause).__qualname__}{text}"
+        )
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return "\nwhile handling\n".join(parts)
+
+
+def withholds_text(error: BaseException) -> bool:
+    from_driver = type(error).__module__.partition(".")[0] in {"psycopg2", "sqlite3"}
+    return from_driver or isinstance(error, QUOTING)
+
+
+class CrashBoundary:
+    """Turns a crash into the 500 of the contract. It stands inside CORS, so that a browser can
+    read the answer; Starlette's own crash handler stands outside."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched_send)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            # Not `log.exception`, which writes the texts of all exceptions.
+            log.error("Crash while answering a request\n%s", describe(error))  # noqa: TRY400
+            if started:
+                raise
+            response = answer(ServerError.status, ServerError.text, ServerError.code)
+            await response(scope, receive, send)
+
+
+def documented(*errors: type[APIError]) -> dict[int | str, dict[str, Any]]:
+    """The entries of an operation's `responses` for the errors that it can give."""
+    return {
+        int(error.status): {
+            "model": ErrorResponse,
+            "description": error.status.phrase,
+            "headers": {
+                name: {"schema": {"type": "string"}, "example": value}
+                for name, value in error.sent_headers.items()
+            },
+            "content": {"application/json": {"example": {"error": error.text, "code": error.code}}},
+        }
+        for error in errors
+    }
