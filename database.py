@@ -1,0 +1,315 @@
+"""The engine, its pool, sessions, and the tables.
+
+A request's statements run through one synchronous `Session` without blocking the event loop.
+On PostgreSQL they run in a greenlet on the loop itself: psycopg2 asks a wait callback to wait for
+its socket, and the callback lets the event loop do it (`_wait`). That costs a quarter of the CPU of
+a hop to a thread, and a thousand requests can wait without a thousand threads. Everything else
+(SQLite, or whatever session a test puts in the place of `get_db`) runs in FastAPI's thread pool.
+
+Each request sends one statement in AUTOCOMMIT: no `BEGIN` or `COMMIT` travels, and nothing needs a
+connection to remember anything between statements, as PgBouncer's transaction mode requires.
+"""
+
+import asyncio
+import logging
+import select
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import psycopg2
+from fastapi.concurrency import run_in_threadpool
+from psycopg2.extensions import POLL_OK, POLL_READ, set_wait_callback
+from psycopg2.extensions import connection as PsycopgConnection
+from sqlalchemy import event, text
+from sqlalchemy.engine import URL, Connection, Dialect, Engine
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import StaticPool
+from sqlalchemy.util import await_only, greenlet_spawn
+from sqlalchemy.util.concurrency import in_greenlet
+from sqlmodel import Session, SQLModel, create_engine
+
+import models  # noqa: F401 (SQLModel.metadata knows only the tables of imported modules)
+from settings import StartupError, get_settings
+
+log = logging.getLogger("tasks.database")
+
+# The longest that PostgreSQL works on one statement, waiting for locks included.
+STATEMENT_SECONDS = 5
+# The longest that opening a connection may take. Neon wakes a sleeping database within it.
+CONNECT_SECONDS = 5
+# The longest that a request waits for the database in all: for its turn, a connection and the
+# statement. Longer than a statement, so that the server's own word comes first.
+REQUEST_SECONDS = 8
+# The longest that a writer waits for another one's lock on the SQLite file.
+SQLITE_LOCK_SECONDS = 8
+# Serialises workers that start together. Any number does, as long as nobody else uses it.
+CREATE_TABLES_LOCK = 7_233_710_045
+
+
+T = TypeVar("T")
+
+
+class DatabaseUnavailable(Exception):
+    """The database cannot be reached, or did not answer in time."""
+
+
+def make_engine(url: URL) -> Engine:
+    """An engine for `url` that connects on first use."""
+    if url.get_backend_name() == "sqlite":
+        return _make_sqlite_engine(url)
+    return _make_postgresql_engine(url)
+
+
+def _make_sqlite_engine(url: URL) -> Engine:
+    in_memory = url.database in {None, "", ":memory:"}
+    engine = create_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        connect_args={"check_same_thread": False, "timeout": SQLITE_LOCK_SECONDS},
+        **({"poolclass": StaticPool} if in_memory else _pool_options()),
+    )
+
+    @event.listens_for(engine, "connect")
+    def use_write_ahead_log(connection: sqlite3.Connection, record: object) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")  # readers and a writer do not block
+
+    return engine
+
+
+def _make_postgresql_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        use_native_hstore=False,  # would ask every new connection for a type that is not used
+        connect_args={
+            "connect_timeout": CONNECT_SECONDS,
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "application_name": "tasks-api",
+        },
+        pool_reset_on_return=None,  # in AUTOCOMMIT there is nothing to roll back
+        **_pool_options(),
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def connect_in_thread(
+        dialect: Dialect, record: object, args: list[Any], options: dict[str, Any]
+    ) -> PsycopgConnection | None:
+        # libpq resolves names blockingly, and asynchronously it ignores `connect_timeout`.
+        if in_greenlet():
+            connection: PsycopgConnection = await_only(
+                asyncio.to_thread(psycopg2.connect, *args, **options)
+            )
+            return connection
+        return None
+
+    @event.listens_for(engine, "checkout")
+    def refuse_closed(connection: PsycopgConnection, record: object, proxy: object) -> None:
+        # A server says nothing on an idle connection but that it closes it: readable means closed.
+        # So neither a ping, which costs a round trip, nor a retry, which could do a thing twice.
+        if _ready(connection.fileno(), POLL_READ, seconds=0):
+            raise DisconnectionError("closed by the server while idle")
+
+    @event.listens_for(engine, "before_cursor_execute", retval=True)
+    def limit_time(
+        connection: Connection,
+        cursor: object,
+        statement: str,
+        parameters: Any,
+        context: object,
+        executemany: bool,
+    ) -> tuple[str, Any]:
+        # In the statement's own query string the limit costs no round trip and ends with it.
+        # PgBouncer refuses it as a connection's option, and a plain SET would reach other clients.
+        return f"SET LOCAL statement_timeout = {STATEMENT_SECONDS * 1000}; {statement}", parameters
+
+    return engine
+
+
+def _pool_options() -> dict[str, Any]:
+    # No overflow: the size is the promise to the server. `_slots` lets in only as many requests,
+    # so the pool itself never makes one wait.
+    return {
+        "pool_size": get_settings().database_pool_size,
+        "max_overflow": 0,
+        "pool_timeout": REQUEST_SECONDS,
+        "pool_use_lifo": True,  # the rest idles, so that Neon can close it and sleep
+    }
+
+
+engine = make_engine(get_settings().database)
+
+
+def describe(engine: Engine) -> str:
+    """Which database this is, for the log: nothing of it is secret."""
+    url = engine.url
+    if url.get_backend_name() == "sqlite":
+        return f"SQLite, {url.database or 'in memory'}"
+    return f"PostgreSQL, database {url.database} at {url.host or url.query['host']}"
+
+
+def create_tables() -> None:
+    """Create what is missing. Workers that start together take turns."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql("BEGIN")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({CREATE_TABLES_LOCK})")
+        SQLModel.metadata.create_all(connection)
+        connection.exec_driver_sql("COMMIT")
+
+
+async def create_tables_when_reachable() -> None:
+    """`create_tables`, for a database that may still be waking up."""
+    delays = [0.5, 1, 2, 4, 4, 4, 4, 4]
+    for delay in delays:
+        try:
+            return await run_in_threadpool(create_tables)
+        except DBAPIError as error:
+            if not _is_unavailable(error):
+                raise
+            reason = str(error.orig).strip().partition("\n")[0]
+            log.warning("The database does not answer yet, trying again in %s s: %s", delay, reason)
+            await asyncio.sleep(delay)
+    raise StartupError(f"The database cannot be reached ({describe(engine)}): {reason}")
+
+
+def ping(db: Session) -> None:
+    db.execute(text("SELECT 1"))
+
+
+def get_db() -> Iterator[Session]:
+    """A session, as a dependency or a generator. Tests override it in
+    `app.dependency_overrides`."""
+    with Session(engine) as session:
+        yield session
+
+
+class OpenSession:
+    """What the endpoints depend on: a session as `get_db` gives it, without its cost.
+
+    FastAPI runs a synchronous generator in two hops to a thread. A new `Session` holds nothing
+    until it is used, and `in_session` ends what it began. It is equal to `get_db`, so that FastAPI
+    finds an override of `get_db` here too.
+    """
+
+    async def __call__(self) -> Session:
+        return Session(engine)
+
+    def __eq__(self, other: object) -> bool:
+        return other is get_db or isinstance(other, OpenSession)
+
+    def __hash__(self) -> int:
+        return hash(get_db)
+
+
+async def in_session(db: Session, work: Callable[[Session], T]) -> T:
+    """Do `work` in `db` and commit, without blocking the event loop.
+
+    The connection is back in the pool when this returns. Raises `DatabaseUnavailable` when the
+    database cannot be reached or does not answer within `REQUEST_SECONDS`, the wait for a free
+    connection included; what was sent is then never sent again.
+    """
+    try:
+        async with asyncio.timeout(REQUEST_SECONDS), _slots():
+            if _waits_on_loop(db):
+                return await greenlet_spawn(_commit, db, work)
+            return await run_in_threadpool(_commit, db, work)
+    except (TimeoutError, PoolTimeoutError) as error:
+        raise DatabaseUnavailable from error
+    except DBAPIError as error:
+        if _is_unavailable(error):
+            raise DatabaseUnavailable from error
+        raise
+
+
+def _commit(db: Session, work: Callable[[Session], T]) -> T:
+    try:
+        result = work(db)
+        db.commit()
+    except BaseException:
+        db.rollback()
+        raise
+    return result
+
+
+_slots_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+    WeakKeyDictionary()
+)
+
+
+def _slots() -> asyncio.Semaphore:
+    """One place for each connection of the pool; who waits gets it first come, first served."""
+    loop = asyncio.get_running_loop()
+    slots = _slots_of_loop.get(loop)
+    if slots is None:
+        slots = _slots_of_loop[loop] = asyncio.Semaphore(get_settings().database_pool_size)
+    return slots
+
+
+def _waits_on_loop(db: Session) -> bool:
+    # SQLAlchemy learns the server's version on the first connection, holding a lock that a
+    # greenlet must not wait for. Until then, and on Windows, whose event loop does not watch file
+    # descriptors, psycopg2 waits in a thread.
+    dialect = db.get_bind().dialect
+    return (
+        dialect.driver == "psycopg2"
+        and getattr(dialect, "server_version_info", None) is not None
+        and sys.platform != "win32"
+    )
+
+
+def _is_unavailable(error: DBAPIError) -> bool:
+    if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+        return False  # SQLite's word for a wrong statement
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+
+
+def _wait(connection: PsycopgConnection) -> None:
+    """psycopg2's wait callback: https://www.psycopg.org/docs/advanced.html#green-support"""
+    deadline = time.monotonic() + REQUEST_SECONDS
+    while (state := connection.poll()) != POLL_OK:
+        if in_greenlet():
+            await_only(_ready_on_loop(connection.fileno(), state))
+        elif not _ready(connection.fileno(), state, deadline - time.monotonic()):
+            raise psycopg2.OperationalError("the database did not answer in time")
+
+
+set_wait_callback(_wait)
+
+
+async def _ready_on_loop(descriptor: int, state: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    watch, forget = (
+        (loop.add_reader, loop.remove_reader)
+        if state == POLL_READ
+        else (loop.add_writer, loop.remove_writer)
+    )
+    watch(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        forget(descriptor)
+
+
+def _ready(descriptor: int, state: int, seconds: float) -> bool:
+    """Whether the socket becomes readable (or writable) within `seconds`."""
+    if sys.platform == "win32":
+        waiting = (
+            [descriptor] if state == POLL_READ else [],
+            [descriptor] if state != POLL_READ else [],
+        )
+        return any(select.select(*waiting, [], max(seconds, 0)))
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN if state == POLL_READ else select.POLLOUT)
+    return bool(poll.poll(max(seconds, 0) * 1000))
