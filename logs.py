@@ -1,0 +1,114 @@
+"""The log: one line for each request, as text or JSON, with the request's id in every line.
+
+A request's line names the route, never the path, which holds the user's id. Of what the client
+sends, nothing is logged but the method and a sane `X-Request-ID`.
+"""
+
+import json
+import logging
+import re
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from time import perf_counter
+from uuid import uuid4
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("tasks.requests")
+
+REQUEST_ID_HEADER = b"x-request-id"
+SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+class TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = f"{_time_of(record)} {record.levelname} {record.name} {record.getMessage()}"
+        identifier = request_id.get()
+        return f"{line} request_id={identifier}" if identifier else line
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object a line. What a line gives as `extra={"fields": {…}}` stands beside it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": _time_of(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "request_id": request_id.get(),
+            **getattr(record, "fields", {}),
+        }
+        return json.dumps({name: value for name, value in line.items() if value is not None})
+
+
+def _time_of(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def configure(log_format: str) -> None:
+    """Send this service's lines and uvicorn's to stderr in one format."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JSONFormatter() if log_format == "json" else TextFormatter())
+    for name in ("tasks", "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.propagate = False
+        logger.setLevel(logging.INFO)
+    # Uvicorn's own line for each request would say it again, with the user's id in the path.
+    logging.getLogger("uvicorn.access").handlers = []
+
+
+class RequestLog:
+    """Gives each request an id and a log line, and forbids caches to keep any answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        identifier = _request_id_of(scope)
+        request_id.set(identifier.decode())
+        own_headers = [(b"cache-control", b"no-store"), (REQUEST_ID_HEADER, identifier)]
+        status = 0
+        began = perf_counter()
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *own_headers]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_headers)
+        finally:
+            milliseconds = (perf_counter() - began) * 1000
+            route = getattr(scope.get("route"), "path", "-")
+            log.info(
+                "%s %s %d %.1f ms",
+                scope["method"],
+                route,
+                status,
+                milliseconds,
+                extra={
+                    "fields": {
+                        "method": scope["method"],
+                        "route": route,
+                        "status": status,
+                        "milliseconds": round(milliseconds, 1),
+                    }
+                },
+            )
+
+
+def _request_id_of(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == REQUEST_ID_HEADER and SANE_REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return uuid4().hex.encode()

@@ -1,0 +1,150 @@
+"""The application: middleware, error handlers, routes, start and stop."""
+
+import gc
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
+from sqlmodel import Session
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import database
+import logs
+from body_limit import BodyLimit
+from errors import (
+    CrashBoundary,
+    MethodNotAllowed,
+    ServiceUnavailable,
+    documented,
+    on_http_exception,
+    on_validation_error,
+)
+from routes.tasks import router as tasks_router
+from schemas import HealthResponse, ReadyResponse
+from settings import StartupError, get_settings
+
+log = logging.getLogger("tasks")
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings = get_settings()
+    logs.configure(settings.log_format)
+    settings.required_secret()
+    log.info("Database: %s", database.describe(database.engine))
+    if database.engine.dialect.name == "sqlite":
+        log.warning("NEON_DATABASE_URL is not a PostgreSQL URL: tasks are kept in a local file")
+    await database.create_tables_when_reachable()
+    # What lives now lives until the end: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    yield
+    database.engine.dispose()
+
+
+class TasksAPI(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """FastAPI's document without the 422 that it adds, which this API never sends."""
+        document = super().openapi()
+        for path in document["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+        for unused in ("HTTPValidationError", "ValidationError"):
+            document["components"]["schemas"].pop(unused, None)
+        return document
+
+
+class StartupFailure:
+    """Shows the operator why the server cannot start in one line, instead of a traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_one_line(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                kind, _, reason = message["message"].rstrip().rpartition("\n")[2].partition(": ")
+                if kind.endswith(StartupError.__name__):
+                    message["message"] = reason
+            await send(message)
+
+        await self.app(scope, receive, send_one_line if scope["type"] == "lifespan" else send)
+
+
+app = TasksAPI(
+    title="Tasks API",
+    version="1.0.0",
+    description="Tasks of the users of a Next.js front end, who sign in with Better Auth.",
+    lifespan=lifespan,
+    redoc_url=None,
+    redirect_slashes=False,
+    generate_unique_id_function=lambda route: route.name,
+)
+
+# The last one added is the first to see a request.
+app.add_middleware(BodyLimit)
+app.add_middleware(CrashBoundary)
+app.add_middleware(
+    CORSMiddleware,
+    allow_origins=get_settings().allowed_origins,
+    allow_credentials=True,
+    allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+    allow_headers=["*"],
+    expose_headers=["Location", "Retry-After", "WWW-Authenticate", "X-Request-ID"],
+)
+app.add_middleware(logs.RequestLog)
+app.add_middleware(StartupFailure)
+
+
+@app.exception_handler(database.DatabaseUnavailable)
+async def on_database_unavailable(request: Request, error: Exception) -> JSONResponse:
+    cause = error.__cause__
+    log.warning(
+        "Database unavailable: %s, SQLSTATE %s",
+        type(cause).__name__,
+        getattr(getattr(cause, "orig", None), "pgcode", None),
+    )
+    return await on_http_exception(request, ServiceUnavailable())
+
+
+@app.exception_handler(405)
+async def on_method_not_allowed(request: Request, error: Exception) -> JSONResponse:
+    """The router names the methods of the first route that fits; a path may have several."""
+    path = request.scope["path"]
+    allowed = {
+        method
+        for route in iter_route_contexts(app.routes)
+        if route.path_regex.match(path)
+        for method in route.methods or ()
+    }
+    refusal = MethodNotAllowed()
+    refusal.headers = {"Allow": ", ".join(sorted(allowed))}
+    return await on_http_exception(request, refusal)
+
+
+app.add_exception_handler(RequestValidationError, on_validation_error)
+app.add_exception_handler(StarletteHTTPException, on_http_exception)
+app.include_router(tasks_router)
+
+
+@app.head("/health", include_in_schema=False)
+@app.get("/health", tags=["operation"])
+async def health() -> HealthResponse:
+    """The process lives. The database is not asked."""
+    return HealthResponse(status="healthy")
+
+
+@app.head("/ready", include_in_schema=False)
+@app.get("/ready", tags=["operation"], responses=documented(ServiceUnavailable))
+async def ready(db: Annotated[Session, Depends(database.OpenSession())]) -> ReadyResponse:
+    """The database answers."""
+    await database.in_session(db, database.ping)
+    return ReadyResponse(status="ready")
