@@ -1,0 +1,54 @@
+# The front door. `make help` lists the targets.
+
+PYTHON ?= python3
+PORT ?= 8000
+USER_ID ?= demo
+
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run token test check lint types integration bench
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+run: .venv/run .env ## Start the server on PORT (default 8000); it reloads when the code changes
+	$(BIN)/uvicorn main:app --reload --port $(PORT)
+
+token: .venv/run .env ## Print a token for USER_ID (default demo), good for an hour
+	@USER_ID='$(USER_ID)' $(BIN)/python dev_token.py
+
+test: .venv/dev ## Run the tests, on PostgreSQL and on SQLite
+	$(BIN)/python -m pytest
+
+check: .venv/dev lint types ## Lint, types, tests and coverage: what CI runs
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev
+	$(BIN)/mypy .
+
+# The virtual environment; its marks say which requirements are in it. Nothing goes to stdout, so
+# that TOKEN=$(make token) holds a token.
+.venv/run: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the requirements into .venv" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt >&2
+	@touch $@
+
+.venv/dev: requirements-dev.txt .venv/run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt >&2
+	@touch $@
+
+.env:
+	@echo "Writing .env with a new secret" >&2
+	@$(PYTHON) -c "import pathlib, secrets; example = pathlib.Path('.env.example').read_text(encoding='utf-8'); \
+	pathlib.Path('.env').write_text(example.replace('your-32-char-secret-here', secrets.token_urlsafe(32)), encoding='utf-8')"

@@ -1,0 +1,29 @@
+"""Print a token for the user that USER_ID names (default: demo), signed as a front end with the same
+BETTER_AUTH_SECRET would sign it. For curl and Postman, before there is a front end.
+"""
+
+import os
+import sys
+import time
+
+from jose import jwt
+
+from settings import StartupError, get_settings
+
+LIFETIME_SECONDS = 3600
+
+
+def main() -> None:
+    settings = get_settings()
+    try:
+        secret = settings.required_secret()
+    except StartupError as error:
+        sys.exit(str(error))
+    user_id = os.environ.get("USER_ID") or "demo"
+    now = int(time.time())
+    claims = {"sub": user_id, "iat": now, "exp": now + LIFETIME_SECONDS}
+    print(jwt.encode(claims, secret, algorithm="HS256"))
+
+
+if __name__ == "__main__":
+    main()
