@@ -1,10 +1,9 @@
 """Who is calling (authentication, 401), and whose tasks they may touch (authorization, 403)."""
 
 import logging
-from typing import Annotated, TypedDict
+from typing import TypedDict
 
-from fastapi import Depends, Request, Security
-from fastapi.security import HTTPBearer
+from fastapi import Request
 
 from errors import Forbidden, ServiceUnavailable, Unauthorized
 from keys import KeysUnavailable
@@ -19,21 +18,16 @@ class CurrentUser(TypedDict):
     email: str | None
 
 
-class BearerToken(HTTPBearer):
-    """Declares the security scheme in the OpenAPI document; `get_current_user` reads the token."""
-
-    async def __call__(self, request: Request) -> None:  # type: ignore[override]
-        return None
-
-
-bearer_token = BearerToken(
-    bearerFormat="JWT", description="A token of the front end's Better Auth, or of `make token`."
-)
+# The security scheme of the OpenAPI document.
+BEARER_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "A token of the front end's Better Auth, or of `make token`.",
+}
 
 
-async def get_current_user(
-    request: Request, declared: Annotated[None, Security(bearer_token)] = None
-) -> CurrentUser:
+async def get_current_user(request: Request) -> CurrentUser:
     """The user that the request's bearer token names. Raises 401 for any other request."""
     try:
         token = await verifier_of(get_settings()).verify(_token_of(request))
@@ -50,17 +44,6 @@ def verify_user_access(user_id: str, current_user: CurrentUser) -> None:
     """Raise 403 unless `user_id`, which a URL names, is the current user's."""
     if user_id != current_user["id"]:
         raise Forbidden
-
-
-async def get_owner(
-    user_id: str, current_user: Annotated[CurrentUser, Depends(get_current_user)]
-) -> str:
-    """The owner of everything that a request may touch: the token's user."""
-    verify_user_access(user_id, current_user)
-    return current_user["id"]
-
-
-Owner = Annotated[str, Depends(get_owner)]
 
 
 def _token_of(request: Request) -> str:

@@ -1,5 +1,7 @@
-"""Print a token for the user that USER_ID names (default: demo), signed as a front end with the same
-BETTER_AUTH_SECRET would sign it. For curl and Postman, before there is a front end.
+"""Print a token for the user that USER_ID names (default: demo), good for an hour.
+
+Signed as a front end with the same BETTER_AUTH_SECRET would sign it: for curl and Postman, before
+there is a front end.
 """
 
 import os

@@ -220,11 +220,17 @@ def documented(*errors: type[APIError]) -> dict[int | str, dict[str, Any]]:
         int(error.status): {
             "model": ErrorResponse,
             "description": error.status.phrase,
-            "headers": {
-                name: {"schema": {"type": "string"}, "example": value}
-                for name, value in error.sent_headers.items()
-            },
             "content": {"application/json": {"example": {"error": error.text, "code": error.code}}},
+            **documented_headers(error.sent_headers),
         }
         for error in errors
     }
+
+
+def documented_headers(examples: Mapping[str, str]) -> dict[str, Any]:
+    """The part of an entry of `responses` that describes these headers."""
+    headers = {
+        name: {"schema": {"type": "string"}, "example": example}
+        for name, example in examples.items()
+    }
+    return {"headers": headers} if headers else {}

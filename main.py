@@ -17,11 +17,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import database
 import logs
+from auth import BEARER_SCHEME
 from body_limit import BodyLimit
 from errors import (
     CrashBoundary,
     MethodNotAllowed,
+    PayloadTooLarge,
+    ServerError,
     ServiceUnavailable,
+    Unauthorized,
     documented,
     on_http_exception,
     on_validation_error,
@@ -52,13 +56,19 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 class TasksAPI(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """FastAPI's document without the 422 that it adds, which this API never sends."""
+        """FastAPI's document, with the security scheme that `get_current_user` stands for, and
+        without the 422 that FastAPI adds and this API never sends.
+        """
         document = super().openapi()
+        components = document["components"]
+        components["securitySchemes"] = {"bearer": BEARER_SCHEME}
+        for unused in ("HTTPValidationError", "ValidationError"):
+            components["schemas"].pop(unused, None)
         for path in document["paths"].values():
             for operation in path.values():
                 operation["responses"].pop("422", None)
-        for unused in ("HTTPValidationError", "ValidationError"):
-            document["components"]["schemas"].pop(unused, None)
+                if str(Unauthorized.status.value) in operation["responses"]:
+                    operation["security"] = [{"bearer": []}]
         return document
 
 
@@ -84,9 +94,13 @@ app = TasksAPI(
     version="1.0.0",
     description="Tasks of the users of a Next.js front end, who sign in with Better Auth.",
     lifespan=lifespan,
+    responses=documented(PayloadTooLarge, ServerError),
     redoc_url=None,
     redirect_slashes=False,
     generate_unique_id_function=lambda route: route.name,
+    # Spans and metrics go where OTEL_EXPORTER_OTLP_ENDPOINT says; nothing is loaded without it. Log
+    # records would carry the texts of exceptions.
+    telemetry={"auto_configure": True, "logs": False},
 )
 
 # The last one added is the first to see a request.
@@ -118,11 +132,12 @@ async def on_database_unavailable(request: Request, error: Exception) -> JSONRes
 @app.exception_handler(405)
 async def on_method_not_allowed(request: Request, error: Exception) -> JSONResponse:
     """The router names the methods of the first route that fits; a path may have several."""
-    path = request.scope["path"]
+    scope = request.scope
+    paths = (scope["path"], scope.get("raw_path", b"").decode("latin-1"))
     allowed = {
         method
         for route in iter_route_contexts(app.routes)
-        if route.path_regex.match(path)
+        if any(map(route.path_regex.match, paths))
         for method in route.methods or ()
     }
     refusal = MethodNotAllowed()

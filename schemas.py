@@ -34,7 +34,7 @@ def _absent_not_null(schema: JsonDict) -> None:
 Title = Annotated[
     str,
     BeforeValidator(_trimmed),
-    Field(strict=True, min_length=1, max_length=TITLE_MAX, pattern=r"^[^\x00]*\S[^\x00]*$"),
+    Field(strict=True, min_length=1, max_length=TITLE_MAX, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$"),
 ]
 Description = Annotated[str, Field(strict=True, max_length=DESCRIPTION_MAX, pattern=r"^[^\x00]*$")]
 Completed = Annotated[bool, Field(strict=True)]

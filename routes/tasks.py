@@ -3,23 +3,24 @@
 import json
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from sqlmodel import Session
+from starlette.routing import Match
+from starlette.types import Scope
 
-from auth import Owner
+from auth import CurrentUser, get_current_user, verify_user_access
 from database import OpenSession
 from errors import (
     Forbidden,
-    PayloadTooLarge,
-    ServerError,
     ServiceUnavailable,
     TaskNotFound,
     Unauthorized,
     ValidationFailed,
     documented,
+    documented_headers,
 )
 from queries import OwnTasks, TaskRow
 from schemas import (
@@ -50,6 +51,18 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 class TaskRoute(APIRoute):
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match the path as it was sent, where it matters: a user's id may hold a slash, which is
+        `%2F` in the URL and a separator in ASGI's decoded path.
+        """
+        sent = scope.get("raw_path") or b""
+        if b"%2f" not in sent.lower():
+            return super().matches(scope)
+        match, matched = super().matches({**scope, "path": sent.decode("latin-1")})
+        parameters = matched.get("path_params", {})
+        matched["path_params"] = {name: unquote(value) for name, value in parameters.items()}
+        return match, matched
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
@@ -59,8 +72,14 @@ class TaskRoute(APIRoute):
         return handle_json_body
 
 
-async def own_tasks(owner: Owner, db: Annotated[Session, Depends(OpenSession())]) -> OwnTasks:
-    return OwnTasks(owner, db)
+async def own_tasks(
+    user_id: Annotated[str, Path(description="The token's `sub`.", examples=["user_abc123"])],
+    current_user: Annotated[CurrentUser, Depends(get_current_user)],
+    db: Annotated[Session, Depends(OpenSession())],
+) -> OwnTasks:
+    """The only tasks that a request can reach: those of the token's user."""
+    verify_user_access(user_id, current_user)
+    return OwnTasks(current_user["id"], db)
 
 
 Tasks = Annotated[OwnTasks, Depends(own_tasks)]
@@ -70,9 +89,7 @@ router = APIRouter(
     prefix="/api/{user_id}/tasks",
     tags=["tasks"],
     route_class=TaskRoute,
-    responses=documented(
-        ValidationFailed, Unauthorized, Forbidden, PayloadTooLarge, ServerError, ServiceUnavailable
-    ),
+    responses=documented(ValidationFailed, Unauthorized, Forbidden, ServiceUnavailable),
 )
 
 COMPLETED: dict[TaskFilter, bool | None] = {"all": None, "pending": False, "completed": True}
@@ -96,7 +113,11 @@ async def list_tasks(
     return TaskListResponse(data=found, message="Tasks retrieved")
 
 
-@router.post("", status_code=201)
+@router.post(
+    "",
+    status_code=201,
+    responses={201: documented_headers({"Location": "/api/user_abc123/tasks/1"})},
+)
 async def create_task(new: TaskCreate, tasks: Tasks, response: Response) -> TaskResponse:
     """Create a task. `Location` is its path."""
     task = await tasks.create(new.title, new.description)
