@@ -28,6 +28,14 @@ test: .venv/dev ## Run the tests, on PostgreSQL and on SQLite
 check: .venv/dev lint types ## Lint, types, tests and coverage: what CI runs
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
+integration: .venv/dev ## Run the tests that need node, PgBouncer and Chromium
+	cd tests/integration && npm ci --no-audit --no-fund
+	$(BIN)/python -m pytest -m integration
+
+bench: .venv/dev ## Measure the service against the plan's code and a peer (needs wrk)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt >&2
+	$(BIN)/python -m benchmarks.run
+
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

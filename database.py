@@ -39,14 +39,15 @@ from settings import StartupError, get_settings
 log = logging.getLogger("tasks.database")
 
 # The longest that PostgreSQL works on one statement, waiting for locks included.
-STATEMENT_SECONDS = 5
-# The longest that opening a connection may take. Neon wakes a sleeping database within it.
-CONNECT_SECONDS = 5
+STATEMENT_SECONDS = 4
+# The longest that a thread waits for PostgreSQL: for a new connection, which wakes a sleeping Neon,
+# or for a statement at the start.
+THREAD_SECONDS = 5
 # The longest that a request waits for the database in all: for its turn, a connection and the
 # statement. Longer than a statement, so that the server's own word comes first.
 REQUEST_SECONDS = 8
-# The longest that a writer waits for another one's lock on the SQLite file.
-SQLITE_LOCK_SECONDS = 8
+# The longest that a writer waits for other writers of the SQLite file.
+SQLITE_LOCK_SECONDS = 5
 # Serialises workers that start together. Any number does, as long as nobody else uses it.
 CREATE_TABLES_LOCK = 7_233_710_045
 
@@ -89,7 +90,6 @@ def _make_postgresql_engine(url: URL) -> Engine:
         hide_parameters=True,
         use_native_hstore=False,  # would ask every new connection for a type that is not used
         connect_args={
-            "connect_timeout": CONNECT_SECONDS,
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
@@ -159,13 +159,17 @@ def describe(engine: Engine) -> str:
 def create_tables() -> None:
     """Create what is missing. Workers that start together take turns."""
     with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.exec_driver_sql("BEGIN")
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({CREATE_TABLES_LOCK})")
-        SQLModel.metadata.create_all(connection)
-        connection.exec_driver_sql("COMMIT")
+        try:
+            if engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.exec_driver_sql("BEGIN")
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({CREATE_TABLES_LOCK})")
+            SQLModel.metadata.create_all(connection)
+            connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            connection.invalidate()  # the pool must not keep one with a transaction open
+            raise
 
 
 async def create_tables_when_reachable() -> None:
@@ -276,7 +280,7 @@ def _is_unavailable(error: DBAPIError) -> bool:
 
 def _wait(connection: PsycopgConnection) -> None:
     """psycopg2's wait callback: https://www.psycopg.org/docs/advanced.html#green-support"""
-    deadline = time.monotonic() + REQUEST_SECONDS
+    deadline = time.monotonic() + THREAD_SECONDS
     while (state := connection.poll()) != POLL_OK:
         if in_greenlet():
             await_only(_ready_on_loop(connection.fileno(), state))
