@@ -39,7 +39,39 @@ class APIError(HTTPException):
 class ValidationFailed(APIError):
     status = HTTPStatus.BAD_REQUEST
     code = "VALIDATION_ERROR"
+    text = "The request is not valid"
+
+
+class TitleRequired(ValidationFailed):
+    text = "Title is required"
+
+
+class InvalidTitle(ValidationFailed):
     text = f"Title must be between 1 and {TITLE_MAX} characters"
+
+
+class InvalidDescription(ValidationFailed):
+    text = f"Description must not exceed {DESCRIPTION_MAX} characters"
+
+
+class InvalidCompleted(ValidationFailed):
+    text = "Completed must be true or false"
+
+
+class NotJSON(ValidationFailed):
+    text = "Body must be a JSON object, sent with the header Content-Type: application/json"
+
+
+class NotAnObject(ValidationFailed):
+    text = "Body must be a JSON object"
+
+
+class InvalidFilter(ValidationFailed):
+    text = "Filter must be all, pending or completed"
+
+
+class InvalidTaskId(ValidationFailed):
+    text = "Task id must be a positive integer"
 
 
 class Unauthorized(APIError):
@@ -107,37 +139,34 @@ BY_STATUS: Mapping[int, type[APIError]] = {
     )
 }
 
-# The contract's texts, in the order in which several faults are judged.
-TITLE_REQUIRED = "Title is required"
-NOT_AN_OBJECT = "Body must be a JSON object"
-NOT_JSON = f"{NOT_AN_OBJECT}, sent with the header Content-Type: application/json"
+# The order in which several faults of a request are judged.
 FAULTS = (
-    TITLE_REQUIRED,
-    ValidationFailed.text,
-    f"Description must not exceed {DESCRIPTION_MAX} characters",
-    "Completed must be true or false",
-    NOT_JSON,
-    NOT_AN_OBJECT,
-    "Filter must be all, pending or completed",
-    "Task id must be a positive integer",
+    TitleRequired,
+    InvalidTitle,
+    InvalidDescription,
+    InvalidCompleted,
+    NotJSON,
+    NotAnObject,
+    InvalidFilter,
+    InvalidTaskId,
 )
 FAULT_OF_FIELD = {
-    ("body", "title"): FAULTS[1],
-    ("body", "description"): FAULTS[2],
-    ("body", "completed"): FAULTS[3],
-    **{("query", str(name)): FAULTS[6] for name in FILTER_NAMES.choices},
-    ("path", "task_id"): FAULTS[7],
+    ("body", "title"): InvalidTitle,
+    ("body", "description"): InvalidDescription,
+    ("body", "completed"): InvalidCompleted,
+    **{("query", str(name)): InvalidFilter for name in FILTER_NAMES.choices},
+    ("path", "task_id"): InvalidTaskId,
 }
 
 
-def fault_text(fault: Mapping[str, Any]) -> str:
-    """The contract's text for one of FastAPI's validation errors."""
-    field = tuple(fault["loc"][:2])
-    if field == ("body", "title") and fault["type"] == "missing":
-        return TITLE_REQUIRED
-    if field == ("body",) and isinstance(fault["input"], bytes):
-        return NOT_JSON  # FastAPI hands over the raw bytes of what is not declared as JSON
-    return FAULT_OF_FIELD.get(field, NOT_AN_OBJECT)
+def fault_of(error: Mapping[str, Any]) -> type[ValidationFailed]:
+    """What one of FastAPI's validation errors is in the contract's terms."""
+    field = tuple(error["loc"][:2])
+    if field == ("body", "title") and error["type"] == "missing":
+        return TitleRequired
+    if field == ("body",) and isinstance(error["input"], bytes):
+        return NotJSON  # FastAPI hands over the raw bytes of what is not declared as JSON
+    return FAULT_OF_FIELD.get(field, NotAnObject)
 
 
 def answer(
@@ -160,8 +189,8 @@ async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
 
 async def on_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    text = min(map(fault_text, error.errors()), key=FAULTS.index)
-    return await on_http_exception(request, ValidationFailed(text))
+    fault = min(map(fault_of, error.errors()), key=FAULTS.index)
+    return await on_http_exception(request, fault())
 
 
 # The texts of these quote what they were working on: SQL, values, a whole body.

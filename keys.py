@@ -191,16 +191,18 @@ class KeyServer:
         """The usable keys of a JWKS. One without any is no answer: a front end that has idled may
         list none, and its tokens are good all the same."""
         try:
-            listed = json.loads(body)["keys"]
-            named = {key["kid"]: key for key in listed if isinstance(key["kid"], str)}
+            listed = list(json.loads(body)["keys"])
         except (KeyError, TypeError, RecursionError):
             raise ValueError("its answer is not a JWKS") from None
         keys = {}
-        for key_id, parameters in named.items():
+        for parameters in listed:
             try:
+                key_id = str(parameters["kid"])
                 key = PublicKey(parameters)
-            except Exception as error:  # whatever python-jose or cryptography makes of it
-                log.warning("Cannot use the key %.40r: %s", key_id, error)
+            except Exception as error:  # whatever python-jose makes of it
+                log.warning(
+                    "Cannot use a key of the key server: %s %s", type(error).__name__, error
+                )
                 continue
             known = self._keys.get(key_id)
             keys[key_id] = known if known and known.parameters == key.parameters else key

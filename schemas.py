@@ -33,15 +33,15 @@ def _absent_not_null(schema: JsonDict) -> None:
 # title is more than white space.
 Title = Annotated[
     str,
-    BeforeValidator(_trimmed),
     Field(strict=True, min_length=1, max_length=TITLE_MAX, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$"),
+    BeforeValidator(_trimmed),
 ]
 Description = Annotated[str, Field(strict=True, max_length=DESCRIPTION_MAX, pattern=r"^[^\x00]*$")]
 Completed = Annotated[bool, Field(strict=True)]
 TaskId = Annotated[
     int,
-    BeforeValidator(_canonical_number),
     Field(ge=1, le=TASK_ID_MAX, json_schema_extra={"format": "int64"}),
+    BeforeValidator(_canonical_number),
 ]
 TaskFilter = Literal["all", "pending", "completed"]
 FILTER_NAMES = AliasChoices("filter", "status")

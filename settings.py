@@ -25,6 +25,8 @@ STARTUP_FAILURE = 3
 
 # Query parameters that hosts put into URLs for Prisma; libpq refuses a connection that names them.
 PRISMA_OPTIONS = frozenset({"pgbouncer", "connection_limit", "pool_timeout", "schema"})
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+PORT_MAX = 65535
 
 
 class StartupError(Exception):
@@ -69,6 +71,10 @@ def database_url(value: str) -> URL:
             parse_dsn(f"{option}=x")
         except ProgrammingError:
             raise ValueError(f"has an unknown option: {option}") from None
+    if url.query.get("sslmode", "prefer") not in SSL_MODES:
+        raise ValueError(f"has an unknown sslmode; known are {', '.join(SSL_MODES)}")
+    if url.port is not None and not 0 < url.port <= PORT_MAX:
+        raise ValueError(f"has a port beyond {PORT_MAX}")
     return url
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
 
 from jose import jwk
+from jose.backends.base import Key
 from jose.utils import base64url_decode, base64url_encode
 
 from keys import ALGORITHMS, KeyServer, KeysUnavailable
@@ -22,10 +23,13 @@ TOKEN_CHARACTERS_MAX = 8 * 1024
 LEEWAY_SECONDS = 30
 SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 # Better Auth signs JWTs for other ends with the same keys; their types tell some of them apart.
-TYPES = frozenset({None, "JWT", "at+jwt"})
+TYPES = (None, "JWT", "at+jwt")
 
 # Junk of another length is refused before a key is asked for. RSA keys have 2048 bits or more.
 SIGNATURE_BYTES = {"EdDSA": [64], "ES256": [64], "ES512": [132], "RS256": range(256, 2049)}
+
+# Far beyond any date, and within what a float holds exactly.
+TIME_MAX = 2**53
 
 FOREVER = float("inf")
 VERIFIED_TOKENS_MAX = 4096
@@ -105,7 +109,8 @@ def _decoded(part: str) -> bytes:
 def _check_times(claims: dict[str, Any]) -> None:
     for name in ("exp", "nbf", "iat"):
         value = claims.get(name, 0)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not abs(value) < TIME_MAX:
             raise TokenRefused(f"malformed {name}")
     now = time.time()
     if claims.get("exp", now) < now - LEEWAY_SECONDS:
@@ -137,10 +142,7 @@ class TokenVerifier:
 
     def __init__(self, settings: Settings) -> None:
         secret = settings.better_auth_secret
-        # As bytes: python-jose would read a text that looks like JSON as something else.
-        self._secret = (
-            jwk.construct(secret.get_secret_value().encode(), "HS256") if secret else None
-        )
+        self._secret = _shared_key(secret.get_secret_value()) if secret else None
         self._key_server = KeyServer(settings.jwks_url)
         self._issuer = settings.issuer
         self._audience = settings.audience
@@ -207,6 +209,12 @@ class TokenVerifier:
         if fresh is key or not fresh.verifies(token.algorithm, token.signed, token.signature):
             raise TokenRefused("bad signature")
         self._key_server.was_fruitful()
+
+
+def _shared_key(secret: str) -> Key:
+    # As a JWK: python-jose takes a text that looks like JSON or PEM for something else.
+    octets = base64url_encode(secret.encode()).decode()
+    return jwk.construct({"kty": "oct", "k": octets}, "HS256")
 
 
 @lru_cache(maxsize=1)
