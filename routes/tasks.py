@@ -37,7 +37,6 @@ from schemas import (
     TaskUpdate,
 )
 
-
 ENCODED_SLASH_OR_PERCENT = re.compile(rb"%2[5fF]")
 
 
