@@ -7,8 +7,10 @@ that is not among them. Only the configured URL is ever read.
 import asyncio
 import json
 import logging
+import ssl
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -89,11 +91,17 @@ class PublicKey:
         return algorithm == self.algorithm and bool(self._key.verify(message, signature))
 
 
+@cache
+def _tls_context() -> ssl.SSLContext:
+    return httpx2.create_ssl_context()  # reading the authorities takes tens of milliseconds
+
+
 class KeyServer:
     """The keys at one URL."""
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._is_local = httpx2.URL(url).host in {"localhost", "127.0.0.1", "::1"}
         self._keys: dict[str, PublicKey] = {}
         self._read_at = -float("inf")  # when the fetch that gave `_keys` began
         self._fetching: asyncio.Task[None] | None = None
@@ -110,9 +118,10 @@ class KeyServer:
     async def fresh(
         self, key_id: str, *, other_than: PublicKey | None, user_id: str, known_user: bool
     ) -> PublicKey | None:
-        """The key of this name in a list asked for from now on, as far as one may be asked for.
+        """The key of this name in a list asked for from now on.
 
-        Raises `KeysUnavailable` when the key server does not give a list in time.
+        Raises `KeysUnavailable` when the key server does not give one in time, or when none may be
+        asked for now: without it nobody knows whether the token is good.
         """
         arrived = time.monotonic()
         try:
@@ -120,7 +129,7 @@ class KeyServer:
                 while self._read_at < arrived and self._keys.get(key_id) is other_than:
                     payer = self._payer_of_fetch(user_id, known_user=known_user)
                     if payer is None and not self._is_fetching():
-                        return None
+                        raise KeysUnavailable("asked too often for keys that it did not have")
                     await asyncio.shield(self._join_or_start_fetch(payer))
         except TimeoutError:
             raise KeysUnavailable("it is too slow") from None
@@ -175,7 +184,12 @@ class KeyServer:
 
     async def _get(self) -> bytes:
         async with (
-            httpx2.AsyncClient(timeout=FETCH_SECONDS, follow_redirects=False) as client,
+            httpx2.AsyncClient(
+                timeout=FETCH_SECONDS,
+                follow_redirects=False,
+                verify=_tls_context(),
+                trust_env=not self._is_local,  # no proxy leads to this machine
+            ) as client,
             client.stream("GET", self.url, headers={"Accept": "application/json"}) as response,
         ):
             if response.status_code != httpx2.codes.OK:

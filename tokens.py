@@ -150,8 +150,11 @@ class TokenVerifier:
         self._known_users: dict[str, None] = {}
 
     async def verify(self, text: str) -> VerifiedToken:
-        """Raises `TokenRefused` for a token that is not good, and `KeysUnavailable` when the key to
-        judge it by cannot be fetched."""
+        """The user of a good token.
+
+        Raises `TokenRefused` for any other, whatever is wrong with it, and `KeysUnavailable` when
+        the key to judge it by cannot be fetched.
+        """
         known = self._verified.get(text)
         if known is not None and known.expires >= time.time() - LEEWAY_SECONDS:
             return known
