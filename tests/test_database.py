@@ -1,0 +1,198 @@
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from conftest import start_python
+from fastapi.testclient import TestClient
+from sqlalchemy import Connection, Engine, event, inspect, text
+from sqlalchemy.engine import URL
+from sqlmodel import Session, SQLModel, create_engine
+
+import auth
+import database
+import main
+from models import Task
+
+Overrides = dict[Callable[..., Any], Callable[..., Any]]
+
+
+# --- the table ---
+
+
+@pytest.fixture
+def columns(engine: Engine) -> dict[str, Any]:
+    return {column["name"]: column for column in inspect(engine).get_columns("tasks")}
+
+
+def test_the_table_has_the_contracts_columns(columns: dict[str, Any]) -> None:
+    nullable = {name for name, column in columns.items() if column["nullable"]}
+
+    assert list(columns) == [
+        "id",
+        "user_id",
+        "title",
+        "description",
+        "completed",
+        "created_at",
+        "updated_at",
+    ]
+    assert nullable == {"description"}
+    assert columns["user_id"]["type"].length == 255
+    assert columns["title"]["type"].length == 200
+    assert columns["description"]["type"].length == 1000
+
+
+def test_on_postgresql_ids_have_64_bits_and_times_a_zone(postgresql_url: URL) -> None:
+    engine = database.make_engine(postgresql_url)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "engine", engine)
+        database.create_tables()
+
+    types = {
+        column["name"]: column["type"].compile(engine.dialect)
+        for column in inspect(engine).get_columns("tasks")
+    }
+    engine.dispose()
+
+    assert types["id"] == "BIGINT"
+    assert types["created_at"] == types["updated_at"] == "TIMESTAMP WITH TIME ZONE"
+
+
+@pytest.mark.usefixtures("client")
+def test_an_id_of_63_bits_is_stored(engine: Engine) -> None:
+    with engine.connect() as connection:
+        insert = Task.__table__.insert()  # type: ignore[attr-defined]
+        # Past the sequence of PostgreSQL and the counter of SQLite, which never goes back.
+        row = {"id": 2**53 + 3, "user_id": "x", "title": "x"}
+        connection.execute(insert, row)
+
+    with Session(engine) as session:
+        task = session.get(Task, 2**53 + 3)
+
+    assert task is not None
+
+
+@pytest.mark.usefixtures("client")
+def test_creating_the_tables_again_keeps_what_is_in_them(
+    stored: Callable[..., Task], load: Callable[[int], Task | None]
+) -> None:
+    task = stored()
+    assert task.id
+
+    database.create_tables()
+    database.create_tables()
+
+    assert load(task.id) is not None
+
+
+CREATE_ON_COMMAND = """
+import database
+print("ready", flush=True)
+input()
+database.create_tables()
+database.create_tables()
+with database.engine.connect() as connection:
+    print(connection.exec_driver_sql("SELECT count(*) FROM tasks").scalar())
+"""
+WORKERS = 4
+
+
+@pytest.mark.parametrize("backend", ["postgresql", "sqlite"])
+def test_workers_that_start_at_once_on_an_empty_database_create_the_tables_together(
+    request: pytest.FixtureRequest, app_folder: Path, tmp_path: Path, backend: str
+) -> None:
+    url = f"sqlite:///{tmp_path / 'empty.db'}"
+    if backend == "postgresql":
+        url = request.getfixturevalue("empty_schema")
+    workers = [
+        start_python(app_folder, "-c", CREATE_ON_COMMAND, NEON_DATABASE_URL=url)
+        for _ in range(WORKERS)
+    ]
+    for worker in workers:
+        assert worker.stdout
+        worker.stdout.readline()
+
+    for worker in workers:
+        assert worker.stdin
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+
+    answers = [worker.communicate() for worker in workers]
+    assert answers == [("0\n", "")] * WORKERS
+
+
+@pytest.fixture
+def empty_schema(postgresql_url: URL) -> Iterator[str]:
+    """The URL of a PostgreSQL without tables."""
+    schema = f"empty_{uuid4().hex}"
+    engine = create_engine(postgresql_url)
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE SCHEMA {schema}"))
+    url = postgresql_url.update_query_dict({"options": f"-csearch_path={schema}"})
+    yield url.render_as_string(hide_password=False)
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+    engine.dispose()
+
+
+# --- how the list is read ---
+
+
+@pytest.fixture(scope="module")
+def large_table(postgresql_url: URL) -> Iterator[Connection]:
+    """100,000 tasks of 100 users, interleaved; some are completed. Nothing of it is committed."""
+    engine = create_engine(postgresql_url)
+    with engine.connect() as connection, connection.begin() as transaction:
+        connection.execute(text("CREATE SCHEMA large"))
+        connection.execute(text("SET LOCAL search_path TO large"))
+        connection.execute(text("SET LOCAL random_page_cost = 1.1"))
+        SQLModel.metadata.create_all(connection)
+        connection.execute(
+            text(
+                """
+                INSERT INTO tasks (user_id, title, completed, created_at, updated_at)
+                SELECT 'user_' || number % 100, 'Task ' || number, number / 100 % 3 = 0,
+                       timestamptz '2026-01-12' + number * interval '1 minute', now()
+                FROM generate_series(1, 100000) AS number
+                """
+            )
+        )
+        connection.execute(text("ANALYZE tasks"))
+        yield connection
+        transaction.rollback()
+    engine.dispose()
+
+
+def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from nodes_of(part)
+
+
+@pytest.mark.parametrize(
+    ("query", "count"), [("", 1000), ("?filter=pending", 666), ("?filter=completed", 334)]
+)
+def test_the_list_is_read_from_an_index_on_the_user_and_not_sorted(
+    large_table: Connection, overrides: Overrides, query: str, count: int
+) -> None:
+    sent: list[tuple[str, Any]] = []
+    event.listen(
+        large_table, "before_cursor_execute", lambda *call: sent.append(call[2:4]), once=True
+    )
+    overrides[auth.get_current_user] = lambda: {"id": "user_42", "email": None}
+    overrides[database.get_db] = lambda: Session(large_table)
+
+    listed = TestClient(main.app).get(f"/api/user_42/tasks{query}").json()["data"]
+
+    [(sql, values)] = sent
+    explained = large_table.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {sql}", values).scalar_one()
+    plan = explained if isinstance(explained, list) else json.loads(explained)
+    nodes = list(nodes_of(plan[0]["Plan"]))
+    assert len(listed) == count
+    assert [node["Node Type"] for node in nodes] == ["Index Scan"]
+    assert "user_id" in nodes[0]["Index Cond"]
+    assert ("completed" in nodes[0]["Index Cond"]) is bool(query)
+    assert "Filter" not in nodes[0]

@@ -1,0 +1,170 @@
+"""Arbitrary JSON to the two endpoints that take a body."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import OWNER
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models import Task
+
+TASKS = f"/api/{OWNER}/tasks"
+JSON = {"Content-Type": "application/json"}
+
+# The fixtures are made once for all examples of a test; each example looks at one task only.
+quickly = settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+# Everything that JSON can write: NUL, lone surrogates and astral characters too.
+any_text = st.text(st.characters(exclude_categories=())) | st.text("x\0 \n😀\ud800", max_size=5)
+white_space = st.text(" \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2003\u2028\u3000", max_size=3)
+titles = st.one_of(
+    any_text,
+    st.builds("{}{}{}".format, white_space, any_text, white_space),
+    st.integers(195, 205).map(lambda length: "😀" * length),
+    st.integers(195, 205).map(lambda length: f" {'x' * length}\n"),
+)
+descriptions = st.none() | any_text | st.integers(995, 1005).map(lambda length: "ü" * length)
+any_json: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | any_text,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(any_text, inner, max_size=4),
+    max_leaves=8,
+)
+# Mostly what a front end might send, with one thing or another wrong.
+objects = st.fixed_dictionaries(
+    {},
+    optional={
+        "title": titles | any_json,
+        "description": descriptions | any_json,
+        "completed": st.booleans() | any_json,
+        "id": any_json,
+        "user_id": any_json,
+        "note": any_json,
+    },
+)
+bodies = objects | any_json
+good_texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+def storable(value: Any) -> bool:
+    return (
+        isinstance(value, str)
+        and "\0" not in value
+        and not any("\ud800" <= character <= "\udfff" for character in value)
+    )
+
+
+def good_title(value: Any) -> bool:
+    return storable(value) and 1 <= len(value.strip()) <= 200
+
+
+def good_description(value: Any) -> bool:
+    return value is None or (storable(value) and len(value) <= 1000)
+
+
+@given(body=bodies)
+@quickly
+def test_what_is_created_is_what_was_sent(
+    alice: TestClient, load: Callable[[int], Task | None], body: Any
+) -> None:
+    response = alice.post(TASKS, content=json.dumps(body), headers=JSON)
+
+    good = (
+        isinstance(body, dict)
+        and good_title(body.get("title"))
+        and good_description(body.get("description"))
+    )
+    assert response.status_code == (201 if good else 400)
+    if good:
+        task = load(response.json()["data"]["id"])
+        assert task is not None
+        assert (task.title, task.description, task.completed, task.user_id) == (
+            body["title"].strip(),
+            body.get("description"),
+            False,
+            OWNER,
+        )
+        assert response.json()["data"]["title"] == task.title
+        assert response.json()["data"]["description"] == task.description
+
+
+@given(body=bodies)
+@quickly
+def test_what_is_updated_is_what_was_sent_and_the_rest_stays(
+    alice: TestClient, stored: Callable[..., Task], load: Callable[[int], Task | None], body: Any
+) -> None:
+    before = stored(description="Milk")
+
+    response = alice.put(f"{TASKS}/{before.id}", content=json.dumps(body), headers=JSON)
+
+    good = (
+        isinstance(body, dict)
+        and good_title(body.get("title", "x"))
+        and good_description(body.get("description"))
+        and isinstance(body.get("completed", True), bool)
+    )
+    assert response.status_code == (200 if good else 400)
+    assert before.id
+    after = load(before.id)
+    assert after is not None
+    sent = body if good else {}
+    assert (after.title, after.description, after.completed, after.user_id) == (
+        sent.get("title", before.title).strip(),
+        sent.get("description", before.description),
+        sent.get("completed", before.completed),
+        OWNER,
+    )
+    assert after.created_at == before.created_at
+    assert (after.updated_at == before.updated_at) is not any(
+        field in sent for field in ("title", "description", "completed")
+    )
+
+
+@given(title=good_texts.filter(good_title), description=good_texts)
+@quickly
+def test_every_text_comes_back_as_it_was_sent(
+    alice: TestClient, title: str, description: str
+) -> None:
+    created = alice.post(TASKS, json={"title": title, "description": description[:1000]})
+
+    data = created.json()["data"]
+    fetched = alice.get(created.headers["Location"]).json()["data"]
+    assert (data["title"], data["description"]) == (title.strip(), description[:1000])
+    assert fetched == data
+
+
+@given(content=st.binary(max_size=200))
+@quickly
+def test_no_bytes_are_a_crash(alice: TestClient, content: bytes) -> None:
+    created = alice.post(TASKS, content=content, headers=JSON)
+    updated = alice.put(f"{TASKS}/{2**63 - 1}", content=content, headers=JSON)
+
+    assert created.status_code in {201, 400}
+    assert updated.status_code in {400, 404}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@given(size=st.integers(64 * 1024 - 40, 64 * 1024 + 40))
+@quickly
+def test_64_kib_is_the_limit_to_the_byte(
+    alice: TestClient, stored: Callable[..., Task], method: str, size: int
+) -> None:
+    path = TASKS if method == "POST" else f"{TASKS}/{stored().id}"
+    content = b'{"title":"x"}'.ljust(size)
+
+    response = alice.request(method, path, content=content, headers=JSON)
+
+    refused = size > 64 * 1024
+    assert (response.status_code == 413) is refused
+    assert response.is_success is not refused

@@ -1,0 +1,330 @@
+"""What those who test against this service in Python rely on."""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import OWNER, bearer, start_python, token_for
+from fastapi import APIRouter, FastAPI, HTTPException, Request
+from fastapi.testclient import TestClient
+from pydantic import BaseModel
+from sqlalchemy import Engine, StaticPool
+from sqlalchemy.engine import URL
+from sqlmodel import Session, SQLModel, create_engine, select
+
+import auth
+import database
+import main
+import models
+import routes.tasks
+import schemas
+from models import Task
+
+Overrides = dict[Callable[..., Any], Callable[..., Any]]
+
+TASKS = f"/api/{OWNER}/tasks"
+
+
+def in_memory() -> Engine:
+    """The engine of SQLModel's and FastAPI's tutorials on testing."""
+    engine = create_engine(
+        "sqlite://", connect_args={"check_same_thread": False}, poolclass=StaticPool
+    )
+    SQLModel.metadata.create_all(engine)
+    return engine
+
+
+def drive_all_six_endpoints(client: TestClient) -> int:
+    """Create a task, list, get, update and toggle it; create and delete another one."""
+    created = client.post(TASKS, json={"title": "Buy groceries"})
+    assert created.status_code == 201
+    task_id: int = created.json()["data"]["id"]
+    path = f"{TASKS}/{task_id}"
+
+    assert client.get(TASKS).json()["data"] == [created.json()["data"]]
+    assert client.get(TASKS, params={"filter": "completed"}).json()["data"] == []
+    assert client.get(path).json()["data"] == created.json()["data"]
+    assert client.put(path, json={"description": "Milk"}).json()["message"] == "Task updated"
+    toggled = client.patch(f"{path}/complete")
+    assert toggled.json()["message"] == "Task marked as completed"
+
+    other = client.post(TASKS, json={"title": "Read a book"}).json()["data"]["id"]
+    assert client.delete(f"{TASKS}/{other}").json() == {"data": None, "message": "Task deleted"}
+    assert client.get(f"{TASKS}/{other}").status_code == 404
+    return task_id
+
+
+def contents(session: Session) -> list[tuple[str, str, str | None, bool]]:
+    return [
+        (task.user_id, task.title, task.description, task.completed)
+        for task in session.exec(select(Task))
+    ]
+
+
+WRITTEN = [(OWNER, "Buy groceries", "Milk", True)]
+
+
+# --- overriding dependencies ---
+
+
+@pytest.fixture
+def signed_in(overrides: Overrides) -> None:
+    overrides[auth.get_current_user] = lambda: {"id": OWNER, "email": "alice@example.com"}
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    engine = in_memory()
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_test_can_put_its_own_session_and_user_in_place(
+    overrides: Overrides, session: Session
+) -> None:
+    overrides[database.get_db] = lambda: session
+
+    drive_all_six_endpoints(TestClient(main.app))
+
+    assert contents(session) == WRITTEN
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_the_session_may_come_from_a_generator(overrides: Overrides, session: Session) -> None:
+    def own_session() -> Iterator[Session]:
+        yield session
+
+    overrides[database.get_db] = own_session
+
+    drive_all_six_endpoints(TestClient(main.app))
+
+    assert contents(session) == WRITTEN
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_each_request_may_have_a_session_of_its_own(overrides: Overrides) -> None:
+    engine = in_memory()
+
+    def own_session() -> Iterator[Session]:
+        with Session(engine) as session:
+            yield session
+
+    overrides[database.get_db] = own_session
+
+    drive_all_six_endpoints(TestClient(main.app))
+
+    with Session(engine) as another:
+        assert contents(another) == WRITTEN
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_what_a_request_writes_is_committed(overrides: Overrides, session: Session) -> None:
+    overrides[database.get_db] = lambda: session
+
+    TestClient(main.app).post(TASKS, json={"title": "Buy groceries"})
+    session.rollback()
+
+    assert contents(session) == [(OWNER, "Buy groceries", None, False)]
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_the_tests_own_session_sees_what_a_request_changed(
+    overrides: Overrides, session: Session
+) -> None:
+    overrides[database.get_db] = lambda: session
+    task = Task(user_id=OWNER, title="Buy groceries")
+    session.add(task)
+    session.commit()
+
+    response = TestClient(main.app).put(f"{TASKS}/{task.id}", json={"title": "Buy milk"})
+
+    assert response.status_code == 200
+    session.refresh(task)
+    assert task.title == "Buy milk"
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_user_in_place_is_held_to_their_own_tasks(overrides: Overrides, session: Session) -> None:
+    overrides[database.get_db] = lambda: session
+
+    response = TestClient(main.app).get("/api/somebody/tasks")
+
+    assert response.status_code == 403
+
+
+def test_the_lifespan_need_not_be_entered(engine: Engine) -> None:
+    with engine.begin() as connection:
+        SQLModel.metadata.drop_all(connection)
+        SQLModel.metadata.create_all(connection)
+
+    drive_all_six_endpoints(TestClient(main.app, headers=bearer()))
+
+    with Session(engine) as session:
+        assert contents(session) == WRITTEN
+
+
+@pytest.mark.usefixtures("signed_in")
+@pytest.mark.parametrize("backend", ["postgresql", "sqlite"])
+def test_a_test_can_roll_everything_back(
+    request: pytest.FixtureRequest, overrides: Overrides, tmp_path: Path, backend: str
+) -> None:
+    url = (
+        request.getfixturevalue("postgresql_url")
+        if backend == "postgresql"
+        else URL.create("sqlite", database=str(tmp_path / "tasks.db"))
+    )
+    options = {} if backend == "postgresql" else {"connect_args": {"check_same_thread": False}}
+    engine = create_engine(url, **options)
+    SQLModel.metadata.create_all(engine)
+
+    with Session(engine) as session:
+        before = contents(session)
+    with engine.connect() as connection:
+        transaction = connection.begin()
+        connection.execute(Task.__table__.delete())  # type: ignore[attr-defined]
+        with Session(connection) as session:
+            overrides[database.get_db] = lambda: session
+
+            drive_all_six_endpoints(TestClient(main.app))
+
+            written = contents(session)
+        transaction.rollback()
+    with Session(engine) as session:
+        after = contents(session)
+    engine.dispose()
+
+    assert written == WRITTEN
+    assert after == before
+
+
+WITHOUT_ENVIRONMENT = """
+from fastapi.testclient import TestClient
+from sqlalchemy import StaticPool
+from sqlmodel import Session, SQLModel, create_engine
+
+from auth import get_current_user
+from database import get_db
+from main import app
+from models import Task
+
+engine = create_engine("sqlite://", connect_args={"check_same_thread": False}, poolclass=StaticPool)
+SQLModel.metadata.create_all(engine)
+session = Session(engine)
+app.dependency_overrides[get_db] = lambda: session
+app.dependency_overrides[get_current_user] = lambda: {"id": "demo", "email": None}
+client = TestClient(app)
+
+task = client.post("/api/demo/tasks", json={"title": "Buy groceries"}).json()["data"]
+path = f"/api/demo/tasks/{task['id']}"
+answers = [
+    client.get("/api/demo/tasks"),
+    client.get(path),
+    client.put(path, json={"title": "Buy milk"}),
+    client.patch(f"{path}/complete"),
+]
+print(*(answer.status_code for answer in answers))
+stored = session.get(Task, task["id"])
+print(stored.title, stored.completed)
+print(client.delete(path).status_code)
+"""
+
+
+def test_no_environment_is_needed(app_folder: Path) -> None:
+    python = start_python(app_folder, "-c", WITHOUT_ENVIRONMENT)
+
+    output, errors = python.communicate()
+
+    assert output.splitlines() == ["200 200 200 200", "Buy milk True", "200"], errors
+    assert python.returncode == 0
+    assert list(app_folder.glob("*.db*")) == []
+
+
+# --- names, places and shapes ---
+
+
+def test_the_names_are_where_the_contract_says() -> None:
+    assert isinstance(main.app, FastAPI)
+    assert isinstance(database.engine, Engine)
+    assert isinstance(routes.tasks.router, APIRouter)
+    assert issubclass(models.Task, SQLModel)
+    assert callable(database.create_tables)
+    for schema in (
+        schemas.TaskCreate,
+        schemas.TaskUpdate,
+        schemas.TaskResponse,
+        schemas.TaskListResponse,
+        schemas.ErrorResponse,
+    ):
+        assert issubclass(schema, BaseModel)
+
+
+@pytest.mark.usefixtures("client")
+def test_get_db_yields_one_session() -> None:
+    sessions = database.get_db()
+
+    session = next(sessions)
+
+    assert type(session) is Session
+    assert contents(session) == []
+    with pytest.raises(StopIteration):
+        next(sessions)
+
+
+def request_with(*headers: tuple[bytes, bytes]) -> Request:
+    return Request({"type": "http", "method": "GET", "path": "/", "headers": list(headers)})
+
+
+async def current_user(request: Request) -> Any:
+    user = auth.get_current_user(request)
+    return await user if inspect.isawaitable(user) else user
+
+
+@pytest.mark.parametrize("email", ["alice@example.com", None])
+def test_get_current_user_gives_id_and_email(email: str | None) -> None:
+    token = token_for(**({"email": email} if email else {}))
+    request = request_with((b"authorization", f"Bearer {token}".encode()))
+
+    user = asyncio.run(current_user(request))
+
+    assert user == {"id": OWNER, "email": email}
+
+
+@pytest.mark.parametrize("headers", [[], [(b"authorization", b"Bearer nonsense")]])
+def test_get_current_user_raises_401(headers: list[tuple[bytes, bytes]]) -> None:
+    with pytest.raises(HTTPException) as raised:
+        asyncio.run(current_user(request_with(*headers)))
+
+    assert raised.value.status_code == 401
+
+
+def test_verify_user_access_lets_the_owner_pass() -> None:
+    auth.verify_user_access(OWNER, {"id": OWNER, "email": None})
+
+
+@pytest.mark.parametrize("user_id", ["", "somebody", OWNER.upper(), f"{OWNER} "])
+def test_verify_user_access_raises_403_for_anybody_else(user_id: str) -> None:
+    with pytest.raises(HTTPException) as raised:
+        auth.verify_user_access(user_id, {"id": OWNER, "email": None})
+
+    assert raised.value.status_code == 403
+
+
+@pytest.mark.usefixtures("client")
+def test_a_task_made_in_python_has_the_contracts_defaults(engine: Engine) -> None:
+    with Session(engine) as session:
+        task = Task(user_id=OWNER, title="Buy groceries")
+        session.add(task)
+        session.commit()
+        session.refresh(task)
+
+    assert task.id
+    assert task.description is None
+    assert task.completed is False
+    assert task.created_at == task.updated_at
+    assert task.created_at.utcoffset() is not None
