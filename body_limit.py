@@ -23,7 +23,7 @@ class BodyLimit:
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"0")
         # From HTTP/2 on, a body needs neither header.
-        is_framed = scope["http_version"].startswith("1") and b"transfer-encoding" not in headers
+        is_framed = scope.get("http_version", "1.1") < "2" and b"transfer-encoding" not in headers
         if length == b"0" and is_framed:
             await self.app(scope, receive, send)
             return
