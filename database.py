@@ -17,10 +17,13 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import psycopg2
+from anyio.to_thread import run_sync
 from fastapi.concurrency import run_in_threadpool
 from psycopg2.extensions import POLL_OK, POLL_READ, set_wait_callback
 from psycopg2.extensions import connection as PsycopgConnection
@@ -46,6 +49,8 @@ THREAD_SECONDS = 5
 # The longest that a request waits for the database in all: for its turn, a connection and the
 # statement. Longer than a statement, so that the server's own word comes first.
 REQUEST_SECONDS = 8
+# The pauses between the tries of a start whose database does not answer.
+START_DELAYS_SECONDS = (0.5, 1, 2, 4, 4, 4, 4)
 # The longest that a writer waits for other writers of the SQLite file.
 SQLITE_LOCK_SECONDS = 5
 # Serialises workers that start together. Any number does, as long as nobody else uses it.
@@ -78,9 +83,24 @@ def _make_sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def use_write_ahead_log(connection: sqlite3.Connection, record: object) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")  # readers and a writer do not block
+        # So that readers and a writer do not wait for each other. It is the file's, not the
+        # connection's: while another worker switches it, SQLite refuses at once.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = WAL")
 
     return engine
+
+
+class BoundedCursor(psycopg2.extensions.cursor):
+    """Sends a limit of time with each statement.
+
+    In the statement's own query string the limit costs no round trip and ends with it. PgBouncer
+    refuses it as a connection's option, and a plain SET would reach other clients there.
+    """
+
+    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 (psycopg2's name)
+        limit = f"SET LOCAL statement_timeout = {STATEMENT_SECONDS * 1000}; "
+        super().execute(limit + query, vars)
 
 
 def _make_postgresql_engine(url: URL) -> Engine:
@@ -90,9 +110,11 @@ def _make_postgresql_engine(url: URL) -> Engine:
         hide_parameters=True,
         use_native_hstore=False,  # would ask every new connection for a type that is not used
         connect_args={
+            "cursor_factory": BoundedCursor,
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
+            "tcp_user_timeout": THREAD_SECONDS * 1000,
             "application_name": "tasks-api",
         },
         pool_reset_on_return=None,  # in AUTOCOMMIT there is nothing to roll back
@@ -105,9 +127,8 @@ def _make_postgresql_engine(url: URL) -> Engine:
     ) -> PsycopgConnection | None:
         # libpq resolves names blockingly, and asynchronously it ignores `connect_timeout`.
         if in_greenlet():
-            connection: PsycopgConnection = await_only(
-                asyncio.to_thread(psycopg2.connect, *args, **options)
-            )
+            connect = partial(psycopg2.connect, *args, **options)
+            connection: PsycopgConnection = await_only(run_sync(connect, abandon_on_cancel=True))
             return connection
         return None
 
@@ -117,19 +138,6 @@ def _make_postgresql_engine(url: URL) -> Engine:
         # So neither a ping, which costs a round trip, nor a retry, which could do a thing twice.
         if _ready(connection.fileno(), POLL_READ, seconds=0):
             raise DisconnectionError("closed by the server while idle")
-
-    @event.listens_for(engine, "before_cursor_execute", retval=True)
-    def limit_time(
-        connection: Connection,
-        cursor: object,
-        statement: str,
-        parameters: Any,
-        context: object,
-        executemany: bool,
-    ) -> tuple[str, Any]:
-        # In the statement's own query string the limit costs no round trip and ends with it.
-        # PgBouncer refuses it as a connection's option, and a plain SET would reach other clients.
-        return f"SET LOCAL statement_timeout = {STATEMENT_SECONDS * 1000}; {statement}", parameters
 
     return engine
 
@@ -174,20 +182,24 @@ def create_tables() -> None:
 
 async def create_tables_when_reachable() -> None:
     """`create_tables`, for a database that may still be waking up."""
-    delays = [0.5, 1, 2, 4, 4, 4, 4, 4]
-    for delay in delays:
+    delays = iter(START_DELAYS_SECONDS)
+    while True:
         try:
             return await run_in_threadpool(create_tables)
         except DBAPIError as error:
             if not _is_unavailable(error):
                 raise
             reason = str(error.orig).strip().partition("\n")[0]
+            delay = next(delays, None)
+            if delay is None:
+                raise StartupError(
+                    f"The database cannot be reached ({describe(engine)}): {reason}"
+                ) from None
             log.warning("The database does not answer yet, trying again in %s s: %s", delay, reason)
             await asyncio.sleep(delay)
-    raise StartupError(f"The database cannot be reached ({describe(engine)}): {reason}")
 
 
-def ping(db: Session) -> None:
+def ping(db: Connection | Session) -> None:
     db.execute(text("SELECT 1"))
 
 
@@ -198,37 +210,47 @@ def get_db() -> Iterator[Session]:
         yield session
 
 
-class OpenSession:
-    """What the endpoints depend on: a session as `get_db` gives it, without its cost.
+# What a request's statement runs in: the engine, or the session that stands in for `get_db`.
+Source = Engine | Session
 
-    FastAPI runs a synchronous generator in two hops to a thread. A new `Session` holds nothing
-    until it is used, and `in_session` ends what it began. It is equal to `get_db`, so that FastAPI
-    finds an override of `get_db` here too.
+
+class GetSource:
+    """What the endpoints depend on in the place of `get_db`, and what `get_db` is replaced by.
+
+    FastAPI enters and leaves a synchronous generator in two hops to a thread, and an ORM session
+    around one statement costs as much as the statement. So they take the engine; but this is equal
+    to `get_db`, so FastAPI finds an override of `get_db` here too, and they take its session.
     """
 
-    async def __call__(self) -> Session:
-        return Session(engine)
+    async def __call__(self) -> Source:
+        return engine
 
     def __eq__(self, other: object) -> bool:
-        return other is get_db or isinstance(other, OpenSession)
+        return other is get_db or isinstance(other, GetSource)
 
     def __hash__(self) -> int:
         return hash(get_db)
 
 
-async def in_session(db: Session, work: Callable[[Session], T]) -> T:
-    """Do `work` in `db` and commit, without blocking the event loop.
+async def run(source: Source, work: Callable[[Connection | Session], T]) -> T:
+    """Do `work` and commit it, without blocking the event loop.
 
     The connection is back in the pool when this returns. Raises `DatabaseUnavailable` when the
     database cannot be reached or does not answer within `REQUEST_SECONDS`, the wait for a free
     connection included; what was sent is then never sent again.
     """
+    now = asyncio.get_running_loop().time
+    began = float("inf")
     try:
         async with asyncio.timeout(REQUEST_SECONDS), _slots():
-            if _waits_on_loop(db):
-                return await greenlet_spawn(_commit, db, work)
-            return await run_in_threadpool(_commit, db, work)
+            began = now()
+            if _waits_on_loop(source):
+                return await greenlet_spawn(_commit, source, work)
+            return await run_in_threadpool(_commit, source, work)
     except (TimeoutError, PoolTimeoutError) as error:
+        if isinstance(source, Engine) and now() - began > STATEMENT_SECONDS:
+            # Not even the server's own limit was heard of: the pool's connections are as dead.
+            source.dispose()
         raise DatabaseUnavailable from error
     except DBAPIError as error:
         if _is_unavailable(error):
@@ -236,12 +258,15 @@ async def in_session(db: Session, work: Callable[[Session], T]) -> T:
         raise
 
 
-def _commit(db: Session, work: Callable[[Session], T]) -> T:
+def _commit(source: Source, work: Callable[[Connection | Session], T]) -> T:
+    if isinstance(source, Engine):
+        with source.connect() as connection:
+            return work(connection)  # in AUTOCOMMIT
     try:
-        result = work(db)
-        db.commit()
+        result = work(source)
+        source.commit()
     except BaseException:
-        db.rollback()
+        source.rollback()
         raise
     return result
 
@@ -260,11 +285,11 @@ def _slots() -> asyncio.Semaphore:
     return slots
 
 
-def _waits_on_loop(db: Session) -> bool:
+def _waits_on_loop(source: Source) -> bool:
     # SQLAlchemy learns the server's version on the first connection, holding a lock that a
     # greenlet must not wait for. Until then, and on Windows, whose event loop does not watch file
     # descriptors, psycopg2 waits in a thread.
-    dialect = db.get_bind().dialect
+    dialect = source.dialect if isinstance(source, Engine) else source.get_bind().dialect
     return (
         dialect.driver == "psycopg2"
         and getattr(dialect, "server_version_info", None) is not None

@@ -58,6 +58,9 @@ def configure(log_format: str) -> None:
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(logging.INFO)
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(handler)  # other libraries' warnings: in the same format, without texts
     # Uvicorn's own line for each request would say it again, with the user's id in the path.
     logging.getLogger("uvicorn.access").handlers = []
 

