@@ -308,7 +308,7 @@ def _wait(connection: PsycopgConnection) -> None:
     deadline = time.monotonic() + THREAD_SECONDS
     while (state := connection.poll()) != POLL_OK:
         if in_greenlet():
-            await_only(_ready_on_loop(connection.fileno(), state))
+            _wait_on_loop(connection.fileno(), state)
         elif not _ready(connection.fileno(), state, deadline - time.monotonic()):
             raise psycopg2.OperationalError("the database did not answer in time")
 
@@ -316,19 +316,20 @@ def _wait(connection: PsycopgConnection) -> None:
 set_wait_callback(_wait)
 
 
-async def _ready_on_loop(descriptor: int, state: int) -> None:
+def _wait_on_loop(descriptor: int, state: int) -> None:
     loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    watch, forget = (
-        (loop.add_reader, loop.remove_reader)
-        if state == POLL_READ
-        else (loop.add_writer, loop.remove_writer)
-    )
-    watch(descriptor, ready.set)
+    ready = loop.create_future()
+    is_read = state == POLL_READ
+    (loop.add_reader if is_read else loop.add_writer)(descriptor, _wake, ready)
     try:
-        await ready.wait()
+        await_only(ready)
     finally:
-        forget(descriptor)
+        (loop.remove_reader if is_read else loop.remove_writer)(descriptor)
+
+
+def _wake(waiting: "asyncio.Future[None]") -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 def _ready(descriptor: int, state: int, seconds: float) -> bool:

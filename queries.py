@@ -4,7 +4,7 @@
 """
 
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -27,8 +27,7 @@ from sqlmodel import Session
 
 from database import Source, run
 from models import Task, utc_now
-
-TaskRow = dict[str, Any]
+from schemas import TaskRead
 
 tasks = Task.__table__  # type: ignore[attr-defined]
 COLUMNS = tuple(tasks.c)
@@ -87,43 +86,41 @@ class OwnTasks:
         self.owner = owner
         self._source = source
 
-    async def newest_first(self, *, completed: bool | None) -> list[TaskRow]:
+    async def newest_first(self, *, completed: bool | None) -> list[TaskRead]:
         """All of them, or only those that are (or are not) completed."""
         if completed is None:
             return await self._run(LIST)
         return await self._run(LIST_BY_COMPLETION, completed=completed)
 
-    async def get(self, task_id: int) -> TaskRow | None:
+    async def get(self, task_id: int) -> TaskRead | None:
         return _first(await self._run(GET, task_id=task_id))
 
-    async def create(self, title: str, description: str | None) -> TaskRow:
+    async def create(self, title: str, description: str | None) -> TaskRead:
         (task,) = await self._run(CREATE, title=title, description=description, now=utc_now())
         return task
 
-    async def update(self, task_id: int, changes: dict[str, Any]) -> TaskRow | None:
+    async def update(self, task_id: int, changes: dict[str, Any]) -> TaskRead | None:
         if not changes:
             return await self.get(task_id)
         values = {f"new_{field}": value for field, value in changes.items()}
         update = update_of(*sorted(changes))
         return _first(await self._run(update, task_id=task_id, now=utc_now(), **values))
 
-    async def toggle(self, task_id: int) -> TaskRow | None:
+    async def toggle(self, task_id: int) -> TaskRead | None:
         return _first(await self._run(TOGGLE, task_id=task_id, now=utc_now()))
 
-    async def delete(self, task_id: int) -> TaskRow | None:
+    async def delete(self, task_id: int) -> TaskRead | None:
         return _first(await self._run(DELETE, task_id=task_id))
 
-    async def _run(self, scoped: Scoped, **values: Any) -> list[TaskRow]:
+    async def _run(self, scoped: Scoped, **values: Any) -> list[TaskRead]:
         parameters = {**values, "owner": self.owner}
 
-        def rows(db: Connection | Session) -> list[TaskRow]:
-            return [
-                dict(zip(NAMES, row, strict=True))
-                for row in db.execute(scoped.statement, parameters).all()
-            ]
+        def rows(db: Connection | Session) -> list[TaskRead]:
+            result = db.execute(scoped.statement, parameters)
+            return [cast(TaskRead, dict(zip(NAMES, row, strict=True))) for row in result.all()]
 
         return await run(self._source, rows)
 
 
-def _first(tasks: list[TaskRow]) -> TaskRow | None:
+def _first(tasks: list[TaskRead]) -> TaskRead | None:
     return tasks[0] if tasks else None
