@@ -33,7 +33,6 @@ integration: .venv/dev ## Run the tests that need node, PgBouncer and Chromium
 	$(BIN)/python -m pytest -m integration
 
 bench: .venv/dev ## Measure the service against the plan's code and a peer (needs wrk)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt >&2
 	$(BIN)/python -m benchmarks.run
 
 lint: .venv/dev

@@ -43,7 +43,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings.required_secret()
     log.info("Database: %s", database.describe(database.engine))
     if database.engine.dialect.name == "sqlite":
-        log.warning("NEON_DATABASE_URL is not a PostgreSQL URL: tasks are kept in a local file")
+        log.warning("Tasks are kept in a local file; for PostgreSQL, set NEON_DATABASE_URL")
     await database.create_tables_when_reachable()
     # What lives now lives until the end: the collector need not look at it again and again.
     gc.collect()
@@ -78,6 +78,10 @@ class StartupFailure:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self.app(scope, receive, send)
+            return
+
         async def send_one_line(message: Message) -> None:
             if message["type"] == "lifespan.startup.failed":
                 kind, _, reason = message["message"].rstrip().rpartition("\n")[2].partition(": ")
@@ -85,7 +89,7 @@ class StartupFailure:
                     message["message"] = reason
             await send(message)
 
-        await self.app(scope, receive, send_one_line if scope["type"] == "lifespan" else send)
+        await self.app(scope, receive, send_one_line)
 
 
 app = TasksAPI(
@@ -119,12 +123,7 @@ app.add_middleware(StartupFailure)
 
 @app.exception_handler(database.DatabaseUnavailable)
 async def on_database_unavailable(request: Request, error: Exception) -> JSONResponse:
-    cause = error.__cause__
-    log.warning(
-        "Database unavailable: %s, SQLSTATE %s",
-        type(cause).__name__,
-        getattr(getattr(cause, "orig", None), "pgcode", None),
-    )
+    log.warning("Database unavailable: %s", error)
     return await on_http_exception(request, ServiceUnavailable())
 
 

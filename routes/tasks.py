@@ -45,7 +45,8 @@ ENCODED_SLASH_OR_PERCENT = re.compile(rb"%2[5fF]")
 
 class JSONBodyRequest(Request):
     """FastAPI parses a body before any dependency runs. A body that is not JSON must not be judged
-    before the caller is known, so it passes for now, as something that no schema accepts."""
+    before the caller is known, so it passes for now, as something that no schema accepts.
+    """
 
     async def json(self) -> Any:
         try:
@@ -124,8 +125,8 @@ async def list_tasks(
     shown: Annotated[TaskFilter, Query(validation_alias=FILTER_NAMES)] = "all",
 ) -> TaskListResponse:
     """List the user's tasks, newest first."""
-    found = await tasks.newest_first(completed=COMPLETED[shown])
-    return TaskListResponse.model_construct(data=found, message="Tasks retrieved")
+    newest = await tasks.newest_first(completed=COMPLETED[shown])
+    return TaskListResponse.model_construct(data=newest, message="Tasks retrieved")
 
 
 @router.post(

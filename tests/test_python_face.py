@@ -11,7 +11,7 @@ from conftest import OWNER, bearer, start_python, token_for
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
-from sqlalchemy import Engine, StaticPool
+from sqlalchemy import Engine, StaticPool, text
 from sqlalchemy.engine import URL
 from sqlmodel import Session, SQLModel, create_engine, select
 
@@ -328,3 +328,17 @@ def test_a_task_made_in_python_has_the_contracts_defaults(engine: Engine) -> Non
     assert task.completed is False
     assert task.created_at == task.updated_at
     assert task.created_at.utcoffset() is not None
+
+
+def test_other_connections_of_the_process_are_not_hurried(
+    postgresql_url: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """psycopg2 has one wait callback for the whole process, and the service sets it."""
+    monkeypatch.setattr(database, "THREAD_SECONDS", 0.05)
+    engine = create_engine(postgresql_url)
+
+    with engine.connect() as connection:
+        slept = connection.execute(text("SELECT pg_sleep(0.2) IS NULL")).scalar_one()
+
+    engine.dispose()
+    assert slept is False
