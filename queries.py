@@ -3,8 +3,9 @@
 `OwnTasks` is the only way to the table, and it runs nothing but `Scoped` statements.
 """
 
+from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -30,8 +31,16 @@ from models import Task, utc_now
 from schemas import TaskRead
 
 tasks = Task.__table__  # type: ignore[attr-defined]
-COLUMNS = tuple(tasks.c)
-NAMES = tuple(column.name for column in COLUMNS)
+# In the order in which `_tasks_of` takes them.
+COLUMNS = (
+    tasks.c.id,
+    tasks.c.user_id,
+    tasks.c.title,
+    tasks.c.description,
+    tasks.c.completed,
+    tasks.c.created_at,
+    tasks.c.updated_at,
+)
 
 OWNER: BindParameter[str] = bindparam("owner")
 NOW = bindparam("now", type_=tasks.c.updated_at.type)
@@ -115,11 +124,25 @@ class OwnTasks:
     async def _run(self, scoped: Scoped, **values: Any) -> list[TaskRead]:
         parameters = {**values, "owner": self.owner}
 
-        def rows(db: Connection | Session) -> list[TaskRead]:
-            result = db.execute(scoped.statement, parameters).all()
-            return cast(list[TaskRead], [dict(zip(NAMES, row, strict=False)) for row in result])
+        def tasks_from(db: Connection | Session) -> list[TaskRead]:
+            return _tasks_of(db.execute(scoped.statement, parameters).all())
 
-        return await run(self._source, rows)
+        return await run(self._source, tasks_from)
+
+
+def _tasks_of(rows: Iterable[Sequence[Any]]) -> list[TaskRead]:
+    return [
+        {
+            "id": task_id,
+            "user_id": user_id,
+            "title": title,
+            "description": description,
+            "completed": completed,
+            "created_at": created_at,
+            "updated_at": updated_at,
+        }
+        for task_id, user_id, title, description, completed, created_at, updated_at in rows
+    ]
 
 
 def _first(tasks: list[TaskRead]) -> TaskRead | None:
