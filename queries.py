@@ -28,7 +28,9 @@ from sqlmodel import Session
 
 from database import Source, run
 from models import Task, utc_now
-from schemas import TaskRead
+
+# What `TaskRead` describes.
+TaskRow = dict[str, Any]
 
 tasks = Task.__table__  # type: ignore[attr-defined]
 # In the order in which `_tasks_of` takes them.
@@ -95,42 +97,42 @@ class OwnTasks:
         self.owner = owner
         self._source = source
 
-    async def newest_first(self, *, completed: bool | None) -> list[TaskRead]:
+    async def newest_first(self, *, completed: bool | None) -> list[TaskRow]:
         """All of them, or only those that are (or are not) completed."""
         if completed is None:
             return await self._run(LIST)
         return await self._run(LIST_BY_COMPLETION, completed=completed)
 
-    async def get(self, task_id: int) -> TaskRead | None:
+    async def get(self, task_id: int) -> TaskRow | None:
         return _first(await self._run(GET, task_id=task_id))
 
-    async def create(self, title: str, description: str | None) -> TaskRead:
+    async def create(self, title: str, description: str | None) -> TaskRow:
         (task,) = await self._run(CREATE, title=title, description=description, now=utc_now())
         return task
 
-    async def update(self, task_id: int, changes: dict[str, Any]) -> TaskRead | None:
+    async def update(self, task_id: int, changes: dict[str, Any]) -> TaskRow | None:
         if not changes:
             return await self.get(task_id)
         values = {f"new_{field}": value for field, value in changes.items()}
         update = update_of(*sorted(changes))
         return _first(await self._run(update, task_id=task_id, now=utc_now(), **values))
 
-    async def toggle(self, task_id: int) -> TaskRead | None:
+    async def toggle(self, task_id: int) -> TaskRow | None:
         return _first(await self._run(TOGGLE, task_id=task_id, now=utc_now()))
 
-    async def delete(self, task_id: int) -> TaskRead | None:
+    async def delete(self, task_id: int) -> TaskRow | None:
         return _first(await self._run(DELETE, task_id=task_id))
 
-    async def _run(self, scoped: Scoped, **values: Any) -> list[TaskRead]:
+    async def _run(self, scoped: Scoped, **values: Any) -> list[TaskRow]:
         parameters = {**values, "owner": self.owner}
 
-        def tasks_from(db: Connection | Session) -> list[TaskRead]:
+        def tasks_from(db: Connection | Session) -> list[TaskRow]:
             return _tasks_of(db.execute(scoped.statement, parameters).all())
 
         return await run(self._source, tasks_from)
 
 
-def _tasks_of(rows: Iterable[Sequence[Any]]) -> list[TaskRead]:
+def _tasks_of(rows: Iterable[Sequence[Any]]) -> list[TaskRow]:
     return [
         {
             "id": task_id,
@@ -145,5 +147,5 @@ def _tasks_of(rows: Iterable[Sequence[Any]]) -> list[TaskRead]:
     ]
 
 
-def _first(tasks: list[TaskRead]) -> TaskRead | None:
+def _first(tasks: list[TaskRow]) -> TaskRow | None:
     return tasks[0] if tasks else None

@@ -1,13 +1,11 @@
 """What goes over the wire, in and out."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 from pydantic.config import JsonDict
-from typing_extensions import (
-    TypedDict,  # typing's own is not enough for pydantic before Python 3.12
-)
 
 from models import DESCRIPTION_MAX, TASK_ID_MAX, TITLE_MAX
 
@@ -82,28 +80,42 @@ class TaskUpdate(BaseModel):
         return self.model_dump(exclude_unset=True)
 
 
-# A dictionary and not a model, since that is what a row becomes: a list of twenty is written in
-# 19 µs instead of 34.
-class TaskRead(TypedDict):
+class TaskRead(BaseModel):
     """A task as it is sent."""
 
-    id: Annotated[int, Field(ge=1, examples=[1], json_schema_extra={"format": "int64"})]
-    user_id: Annotated[str, Field(examples=["user_abc123"])]
-    title: Annotated[str, Field(examples=["Buy groceries"])]
-    description: Annotated[str | None, Field(examples=["Milk, eggs, bread"])]
-    completed: Annotated[bool, Field(examples=[False])]
-    created_at: Annotated[datetime, Field(examples=["2026-01-12T10:00:00.123456Z"])]
-    updated_at: Annotated[datetime, Field(examples=["2026-01-12T10:00:00.123456Z"])]
+    id: int = Field(ge=1, examples=[1], json_schema_extra={"format": "int64"})
+    user_id: str = Field(examples=["user_abc123"])
+    title: str = Field(examples=["Buy groceries"])
+    description: str | None = Field(examples=["Milk, eggs, bread"])
+    completed: bool = Field(examples=[False])
+    created_at: datetime = Field(examples=["2026-01-12T10:00:00.123456Z"])
+    updated_at: datetime = Field(examples=["2026-01-12T10:00:00.123456Z"])
+
+
+# Written as what it is, a model or the dictionary that a row becomes.
+SentTask = SerializeAsAny[TaskRead]
 
 
 class TaskResponse(BaseModel):
-    data: TaskRead
+    data: SentTask
     message: str = Field(examples=["Task retrieved"])
+
+    @classmethod
+    def of(cls, task: Mapping[str, Any], message: str) -> Self:
+        """From a row of the table, which needs no validation and no model: a list of twenty is
+        written in 20 µs instead of 36.
+        """
+        return cls.model_construct(data=task, message=message)  # type: ignore[arg-type]
 
 
 class TaskListResponse(BaseModel):
-    data: list[TaskRead]
+    data: list[SentTask]
     message: str = Field(examples=["Tasks retrieved"])
+
+    @classmethod
+    def of(cls, tasks: Sequence[Mapping[str, Any]], message: str) -> Self:
+        """From rows of the table, as in `TaskResponse`."""
+        return cls.model_construct(data=tasks, message=message)  # type: ignore[arg-type]
 
 
 class TaskDeletedResponse(BaseModel):

@@ -1,7 +1,4 @@
-"""The six endpoints under `/api/{user_id}/tasks`, each scoped to its owner.
-
-Answers are made with `model_construct`: what comes from the table needs no validation.
-"""
+"""The six endpoints under `/api/{user_id}/tasks`, each scoped to its owner."""
 
 import json
 import re
@@ -27,7 +24,7 @@ from errors import (
     documented,
     documented_headers,
 )
-from queries import OwnTasks
+from queries import OwnTasks, TaskRow
 from schemas import (
     FILTER_NAMES,
     TaskCreate,
@@ -35,7 +32,6 @@ from schemas import (
     TaskFilter,
     TaskId,
     TaskListResponse,
-    TaskRead,
     TaskResponse,
     TaskUpdate,
 )
@@ -126,7 +122,7 @@ async def list_tasks(
 ) -> TaskListResponse:
     """List the user's tasks, newest first."""
     newest = await tasks.newest_first(completed=COMPLETED[shown])
-    return TaskListResponse.model_construct(data=newest, message="Tasks retrieved")
+    return TaskListResponse.of(newest, "Tasks retrieved")
 
 
 @router.post(
@@ -141,28 +137,28 @@ async def create_task(new: TaskCreate, tasks: Tasks, response: Response) -> Task
     """Create a task. `Location` is its path."""
     task = await tasks.create(new.title, new.description)
     response.headers["Location"] = f"/api/{quote(tasks.owner, safe='')}/tasks/{task['id']}"
-    return TaskResponse.model_construct(data=task, message="Task created")
+    return TaskResponse.of(task, "Task created")
 
 
 @router.get("/{task_id}", responses=documented(InvalidTaskId, TaskNotFound))
 async def get_task(task_id: PathId, tasks: Tasks) -> TaskResponse:
     """Get one task."""
     task = found(await tasks.get(task_id))
-    return TaskResponse.model_construct(data=task, message="Task retrieved")
+    return TaskResponse.of(task, "Task retrieved")
 
 
 @router.put("/{task_id}", responses=documented(InvalidTitle, TaskNotFound))
 async def update_task(task_id: PathId, changes: TaskUpdate, tasks: Tasks) -> TaskResponse:
     """Change the fields that the body names; the others stay."""
     task = found(await tasks.update(task_id, changes.changes()))
-    return TaskResponse.model_construct(data=task, message="Task updated")
+    return TaskResponse.of(task, "Task updated")
 
 
 @router.delete("/{task_id}", responses=documented(InvalidTaskId, TaskNotFound))
 async def delete_task(task_id: PathId, tasks: Tasks) -> TaskDeletedResponse:
     """Delete a task for good. Its id is not given again."""
     found(await tasks.delete(task_id))
-    return TaskDeletedResponse.model_construct(data=None, message="Task deleted")
+    return TaskDeletedResponse(data=None, message="Task deleted")
 
 
 @router.patch("/{task_id}/complete", responses=documented(InvalidTaskId, TaskNotFound))
@@ -170,10 +166,10 @@ async def toggle_task_completion(task_id: PathId, tasks: Tasks) -> TaskResponse:
     """Mark a pending task as completed, or a completed one as pending. No body is needed."""
     task = found(await tasks.toggle(task_id))
     state = "completed" if task["completed"] else "incomplete"
-    return TaskResponse.model_construct(data=task, message=f"Task marked as {state}")
+    return TaskResponse.of(task, f"Task marked as {state}")
 
 
-def found(task: TaskRead | None) -> TaskRead:
+def found(task: TaskRow | None) -> TaskRow:
     if task is None:
         raise TaskNotFound
     return task

@@ -330,6 +330,19 @@ def test_a_task_made_in_python_has_the_contracts_defaults(engine: Engine) -> Non
     assert task.created_at.utcoffset() is not None
 
 
+def test_answers_are_read_into_the_schemas(alice: TestClient) -> None:
+    created = alice.post(TASKS, json={"title": "Buy groceries"})
+    listed = alice.get(TASKS)
+
+    task = schemas.TaskResponse.model_validate(created.json()).data
+    assert (task.title, task.completed, task.created_at) == (
+        "Buy groceries",
+        False,
+        task.updated_at,
+    )
+    assert schemas.TaskListResponse.model_validate(listed.json()).data == [task]
+
+
 def test_other_connections_of_the_process_are_not_hurried(
     postgresql_url: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
