@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 from pydantic.config import JsonDict
@@ -101,7 +101,7 @@ class TaskResponse(BaseModel):
     message: str = Field(examples=["Task retrieved"])
 
     @classmethod
-    def of(cls, task: Mapping[str, Any], message: str) -> Self:
+    def of(cls, task: Mapping[str, Any], message: str) -> "TaskResponse":
         """From a row of the table, which needs no validation and no model: a list of twenty is
         written in 20 µs instead of 36.
         """
@@ -113,7 +113,7 @@ class TaskListResponse(BaseModel):
     message: str = Field(examples=["Tasks retrieved"])
 
     @classmethod
-    def of(cls, tasks: Sequence[Mapping[str, Any]], message: str) -> Self:
+    def of(cls, tasks: Sequence[Mapping[str, Any]], message: str) -> "TaskListResponse":
         """From rows of the table, as in `TaskResponse`."""
         return cls.model_construct(data=tasks, message=message)  # type: ignore[arg-type]
 
