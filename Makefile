@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
-USER_ID ?= demo
+MAKEFLAGS += --no-print-directory
 
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
@@ -17,10 +17,10 @@ help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
 
 run: .venv/run .env ## Start the server on PORT (default 8000); it reloads when the code changes
-	$(BIN)/uvicorn main:app --reload --port $(PORT)
+	$(BIN)/uvicorn main:app --reload --ws none --port $(PORT)
 
 token: .venv/run .env ## Print a token for USER_ID (default demo), good for an hour
-	@USER_ID='$(USER_ID)' $(BIN)/python dev_token.py
+	@$(BIN)/python dev_token.py
 
 test: .venv/dev ## Run the tests, on PostgreSQL and on SQLite
 	$(BIN)/python -m pytest

@@ -28,7 +28,7 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         body = b""
-        too_large = int(length) > BODY_BYTES_MAX
+        too_large = length.isdigit() and int(length) > BODY_BYTES_MAX
         more = not too_large
         while more:
             message = await receive()

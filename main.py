@@ -29,6 +29,7 @@ from errors import (
     on_http_exception,
     on_validation_error,
 )
+from routes.tasks import path_of
 from routes.tasks import router as tasks_router
 from schemas import HealthResponse, ReadyResponse
 from settings import StartupError, get_settings
@@ -130,12 +131,11 @@ async def on_database_unavailable(request: Request, error: Exception) -> JSONRes
 @app.exception_handler(405)
 async def on_method_not_allowed(request: Request, error: Exception) -> JSONResponse:
     """The router names the methods of the first route that fits; a path may have several."""
-    scope = request.scope
-    paths = (scope["path"], scope.get("raw_path", b"").decode("latin-1"))
+    path = path_of(request.scope)
     allowed = {
         method
         for route in iter_route_contexts(app.routes)
-        if any(map(route.path_regex.match, paths))
+        if route.path_regex.match(path)
         for method in route.methods or ()
     }
     refusal = MethodNotAllowed()

@@ -83,6 +83,8 @@ class TaskUpdate(BaseModel):
 class TaskRead(BaseModel):
     """A task as it is sent."""
 
+    model_config = ConfigDict(from_attributes=True)  # a test may answer with a `Task`
+
     id: int = Field(ge=1, examples=[1], json_schema_extra={"format": "int64"})
     user_id: str = Field(examples=["user_abc123"])
     title: str = Field(examples=["Buy groceries"])

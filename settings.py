@@ -34,6 +34,8 @@ class StartupError(Exception):
 
 
 def http_url(value: str) -> str:
+    if not value.isprintable() or any(map(str.isspace, value)):
+        raise ValueError("must not contain white space or control characters")
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
         raise ValueError("must be an http or https URL, for example http://localhost:3000")
@@ -54,14 +56,21 @@ def origin_of(url: str) -> str:
 def database_url(value: str) -> URL:
     """Any PostgreSQL URL that Neon or another host hands out, or an explicit SQLite one."""
     try:
-        url = make_url(value.strip())
+        # Neon's console shows the URL as an argument of psql, too.
+        url = make_url(value.strip().removeprefix("psql ").strip(" '\""))
     except (ArgumentError, ValueError):
         raise ValueError("is not a database URL") from None
-    backend = url.drivername.partition("+")[0]
+    backend = url.drivername.lower().partition("+")[0]
     if backend == "sqlite":
+        if url.database and not Path(url.database).parent.is_dir():
+            raise ValueError("names a file in a folder that does not exist")
         return url.set(drivername="sqlite")
     if backend not in {"postgres", "postgresql"}:
         raise ValueError("must start with postgresql:// (or sqlite:///)")
+    return _postgresql_url(url)
+
+
+def _postgresql_url(url: URL) -> URL:
     if not url.host and "host" not in url.query:
         raise ValueError("names no host")
     if url.host and "@" in url.host:
@@ -119,6 +128,15 @@ class Settings(BaseSettings):
                 raise ValueError("must list origins without a path, comma-separated")
         return tuple(origin_of(url) for url in value)
 
+    @field_validator("better_auth_secret")
+    @classmethod
+    def _only_text(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and any(
+            "\ud800" <= character <= "\udfff" for character in value.get_secret_value()
+        ):
+            raise ValueError("is not UTF-8")
+        return value
+
     @field_validator("neon_database_url")
     @classmethod
     def _normal_database_url(cls, value: SecretStr) -> SecretStr:
@@ -155,7 +173,7 @@ class Settings(BaseSettings):
     def required_secret(self) -> str:
         """The secret that the front end signs with. Without it nothing can be served."""
         secret = self.better_auth_secret and self.better_auth_secret.get_secret_value()
-        if not secret:
+        if not secret or secret.isspace():
             raise StartupError("BETTER_AUTH_SECRET is not set: use the front end's own value")
         if secret == PLACEHOLDER_SECRET:
             raise StartupError(
@@ -175,5 +193,8 @@ def get_settings() -> Settings:
             f"{str(fault['loc'][0]).upper()} {fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors(include_input=False, include_url=False)
         )
-        print("Configuration error:", "; ".join(faults), file=sys.stderr)
-        raise SystemExit(STARTUP_FAILURE) from None
+        reason = "; ".join(faults)
+    except UnicodeDecodeError:
+        reason = ".env is not UTF-8"
+    print("Configuration error:", reason, file=sys.stderr)
+    raise SystemExit(STARTUP_FAILURE)

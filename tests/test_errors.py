@@ -252,3 +252,15 @@ def test_the_paths_of_this_file_are_those_of_the_endpoints() -> None:
     listed = {(path, method) for path, methods in METHODS.items() for method in methods}
 
     assert {(endpoint.url(), endpoint.method) for endpoint in ENDPOINTS} <= listed
+
+
+def test_a_newline_at_its_end_makes_another_path(alice: TestClient) -> None:
+    response = alice.get(f"{TASKS}%0A")
+
+    assert refusal(response) == (404, "NOT_FOUND")
+
+
+def test_the_methods_of_a_path_with_an_encoded_slash_are_its_own(client: TestClient) -> None:
+    response = client.delete("/api/x%2Ftasks/tasks")
+
+    assert response.headers["Allow"] == "GET, POST"

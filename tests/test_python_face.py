@@ -355,3 +355,25 @@ def test_other_connections_of_the_process_are_not_hurried(
 
     engine.dispose()
     assert slept is False
+
+
+def test_what_is_written_through_an_engine_without_autocommit_is_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'tasks.db'}")
+    monkeypatch.setattr(database, "engine", engine)
+    database.create_tables()
+
+    drive_all_six_endpoints(TestClient(main.app, headers=bearer()))
+
+    with Session(engine) as session:
+        assert [task.title for task in session.exec(select(Task))]
+    engine.dispose()
+
+
+def test_an_answer_is_made_of_a_task(alice: TestClient) -> None:
+    task = Task(id=1, user_id=OWNER, title="Buy groceries", updated_at=models.utc_now())
+
+    answer = schemas.TaskResponse(data=task, message="Task retrieved")
+
+    assert answer.data.title == "Buy groceries"

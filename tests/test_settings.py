@@ -160,11 +160,14 @@ def test_the_front_ends_origin_is_allowed_or_those_of_the_list(
         ("NEON_DATABASE_URL", f"postgresql://alice:{PASSWORD}@/db"),
         ("NEON_DATABASE_URL", f"postgresql://alice:{PASSWORD}@host/db?ssl-mode=require"),
         ("NEON_DATABASE_URL", f"postgresql://alice:{PASSWORD}@host/db?sslmode=maybe"),
-        ("NEON_DATABASE_URL", f"psql 'postgresql://alice:{PASSWORD}@host/db'"),
+        ("NEON_DATABASE_URL", "sqlite:////no/such/folder/tasks.db"),
         ("NEON_DATABASE_URL", "postgresql://"),
         ("BETTER_AUTH_URL", "localhost:3000"),
         ("BETTER_AUTH_URL", "ftp://app.example"),
         ("BETTER_AUTH_URL", "http://"),
+        ("BETTER_AUTH_URL", "http://exa mple"),
+        ("BETTER_AUTH_JWKS_URL", "http://host/a\x01b"),
+        ("BETTER_AUTH_SECRET", "\udcff not UTF-8"),
         ("BETTER_AUTH_URL", "http://app.example:port"),
         ("BETTER_AUTH_JWKS_URL", "nonsense"),
         ("CORS_ORIGINS", "*"),
@@ -355,3 +358,31 @@ def test_the_app_allows_the_origins_of_the_list(app_folder: Path) -> None:
     output, _ = python.communicate()
 
     assert output.split() == ["https://a.example", "http://b.example:8080", "None"]
+
+
+def test_a_url_may_be_pasted_as_the_argument_of_psql(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("NEON_DATABASE_URL", "psql 'POSTGRESQL://alice:x@host/db?sslmode=require'")
+
+    url = get_settings().database
+
+    assert (url.drivername, url.host, url.query["sslmode"]) == (
+        "postgresql+psycopg2",
+        "host",
+        "require",
+    )
+
+
+def test_a_secret_of_white_space_is_none(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BETTER_AUTH_SECRET", "   ")
+
+    with pytest.raises(StartupError, match="BETTER_AUTH_SECRET is not set"):
+        get_settings().required_secret()
+
+
+def test_a_dotenv_that_is_not_utf_8_is_told_in_one_line(app_folder: Path) -> None:
+    (app_folder / ".env").write_bytes("BETTER_AUTH_SECRET=x".encode("utf-16"))
+
+    ended = start_python(app_folder, "-c", "import main")
+
+    assert ended.communicate()[1] == "Configuration error: .env is not UTF-8\n"
+    assert ended.returncode

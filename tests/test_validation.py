@@ -439,3 +439,22 @@ def test_a_caller_who_leaves_in_the_middle_of_a_body_is_not_answered() -> None:
     asyncio.run(main.app(scope, receive, send))
 
     assert sent == []
+
+
+AS_JSON = {"Content-Type": "application/json"}
+
+
+def test_an_ignored_number_may_have_any_length(alice: TestClient) -> None:
+    body = f'{{"title": "a", "n": {"9" * 5000}}}'
+
+    response = alice.post(f"/api/{OWNER}/tasks", content=body, headers=AS_JSON)
+
+    assert response.status_code == 201
+
+
+def test_a_content_length_that_is_no_number_is_no_crash(alice: TestClient) -> None:
+    headers = {**AS_JSON, "Content-Length": "many"}
+
+    response = alice.post(f"/api/{OWNER}/tasks", content=b'{"title": "a"}', headers=headers)
+
+    assert response.status_code == 201
