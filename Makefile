@@ -2,7 +2,6 @@
 
 PYTHON ?= python3
 PORT ?= 8000
-MAKEFLAGS += --no-print-directory
 
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
