@@ -3,17 +3,20 @@
 `OwnTasks` is the only way to the table, and it runs nothing but `Scoped` statements.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator
+from datetime import UTC
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
     BindParameter,
     Connection,
+    CursorResult,
     Delete,
     Executable,
     Insert,
+    Result,
     Select,
     Update,
     bindparam,
@@ -31,6 +34,10 @@ from models import Task, utc_now
 
 # What `TaskRead` describes.
 TaskRow = dict[str, Any]
+T = TypeVar("T")
+
+# Of a long list. Few enough to be still in the processor's cache when they are written.
+ROWS_AT_ONCE = 500
 
 tasks = Task.__table__  # type: ignore[attr-defined]
 # In the order in which `_tasks_of` takes them.
@@ -97,17 +104,23 @@ class OwnTasks:
         self.owner = owner
         self._source = source
 
-    async def newest_first(self, *, completed: bool | None) -> list[TaskRow]:
-        """All of them, or only those that are (or are not) completed."""
+    async def newest_first(
+        self, write: Callable[[Iterator[TaskRow]], T], *, completed: bool | None
+    ) -> T:
+        """What `write` makes of all of them, or only of those that are (or are not) completed.
+
+        It works while they are read, so that a long list is never whole in memory.
+        """
         if completed is None:
-            return await self._run(LIST)
-        return await self._run(LIST_BY_COMPLETION, completed=completed)
+            return await self._run(LIST, write)
+        return await self._run(LIST_BY_COMPLETION, write, completed=completed)
 
     async def get(self, task_id: int) -> TaskRow | None:
-        return _first(await self._run(GET, task_id=task_id))
+        return await self._run(GET, _only, task_id=task_id)
 
     async def create(self, title: str, description: str | None) -> TaskRow:
-        (task,) = await self._run(CREATE, title=title, description=description, now=utc_now())
+        new = {"title": title, "description": description, "now": utc_now()}
+        (task,) = await self._run(CREATE, list, **new)
         return task
 
     async def update(self, task_id: int, changes: dict[str, Any]) -> TaskRow | None:
@@ -115,37 +128,46 @@ class OwnTasks:
             return await self.get(task_id)
         values = {f"new_{field}": value for field, value in changes.items()}
         update = update_of(*sorted(changes))
-        return _first(await self._run(update, task_id=task_id, now=utc_now(), **values))
+        return await self._run(update, _only, task_id=task_id, now=utc_now(), **values)
 
     async def toggle(self, task_id: int) -> TaskRow | None:
-        return _first(await self._run(TOGGLE, task_id=task_id, now=utc_now()))
+        return await self._run(TOGGLE, _only, task_id=task_id, now=utc_now())
 
     async def delete(self, task_id: int) -> TaskRow | None:
-        return _first(await self._run(DELETE, task_id=task_id))
+        return await self._run(DELETE, _only, task_id=task_id)
 
-    async def _run(self, scoped: Scoped, **values: Any) -> list[TaskRow]:
+    async def _run(
+        self, scoped: Scoped, make: Callable[[Iterator[TaskRow]], T], **values: Any
+    ) -> T:
         parameters = {**values, "owner": self.owner}
 
-        def tasks_from(db: Connection | Session) -> list[TaskRow]:
-            return _tasks_of(db.execute(scoped.statement, parameters).all())
+        def execute(db: Connection | Session) -> T:
+            return make(_tasks_of(db.execute(scoped.statement, parameters)))
 
-        return await run(self._source, tasks_from)
-
-
-def _tasks_of(rows: Iterable[Sequence[Any]]) -> list[TaskRow]:
-    return [
-        {
-            "id": task_id,
-            "user_id": user_id,
-            "title": title,
-            "description": description,
-            "completed": completed,
-            "created_at": created_at,
-            "updated_at": updated_at,
-        }
-        for task_id, user_id, title, description, completed, created_at, updated_at in rows
-    ]
+        return await run(self._source, execute)
 
 
-def _first(tasks: list[TaskRow]) -> TaskRow | None:
-    return tasks[0] if tasks else None
+def _tasks_of(result: Result[Any]) -> Iterator[TaskRow]:
+    source: Any = result
+    if isinstance(result, CursorResult) and result.dialect.driver == "psycopg2":
+        # psycopg2 gives Python's types by itself. What SQLite gives, SQLAlchemy has to convert.
+        source = result.cursor
+    while rows := source.fetchmany(ROWS_AT_ONCE):
+        yield from [
+            {
+                "id": task_id,
+                "user_id": user_id,
+                "title": title,
+                "description": description,
+                "completed": completed,
+                "created_at": created_at.astimezone(UTC),
+                "updated_at": updated_at.astimezone(UTC),
+            }
+            for task_id, user_id, title, description, completed, created_at, updated_at in rows
+        ]
+
+
+def _only(tasks: Iterator[TaskRow]) -> TaskRow | None:
+    # To the end, even if there is one: SQLite ends a statement, and so commits it, only then.
+    found = list(tasks)
+    return found[0] if found else None

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Annotated, Any, NoReturn
 from urllib.parse import quote, unquote
 
@@ -125,16 +126,19 @@ STATUS_PARAMETER = {
 
 @router.get(
     "",
+    response_model=TaskListResponse,
     responses=documented(InvalidFilter),
     openapi_extra={"parameters": [STATUS_PARAMETER]},
 )
 async def list_tasks(
     tasks: Tasks,
     shown: Annotated[TaskFilter, Query(validation_alias=FILTER_NAMES)] = "all",
-) -> TaskListResponse:
+) -> Response:
     """List the user's tasks, newest first."""
-    newest = await tasks.newest_first(completed=COMPLETED[shown])
-    return TaskListResponse.of(newest, "Tasks retrieved")
+    body = await tasks.newest_first(
+        partial(TaskListResponse.written, message="Tasks retrieved"), completed=COMPLETED[shown]
+    )
+    return Response(body, media_type="application/json")
 
 
 @router.post(

@@ -10,8 +10,12 @@ import pytest
 from conftest import OWNER, SOMEONE_ELSE, bearer
 from endpoints import Endpoint, each_endpoint, each_endpoint_of_one_task
 from fastapi.testclient import TestClient
+from sqlalchemy.engine import URL, Engine
+from sqlmodel import Session
 
+import database
 import main
+import queries
 from models import Task
 
 TASKS = f"/api/{OWNER}/tasks"
@@ -250,6 +254,18 @@ def test_the_list_is_newest_first_and_of_two_at_once_the_later_id(
     }
 
 
+def test_a_long_list_is_whole_and_in_order(alice: TestClient, engine: Engine) -> None:
+    times = [EPOCH + timedelta(seconds=number) for number in range(2 * queries.ROWS_AT_ONCE + 1)]
+    with Session(engine) as session:
+        session.add_all([Task(user_id=OWNER, title="x", created_at=time) for time in times])
+        session.commit()
+
+    listed = alice.get(TASKS).json()["data"]
+
+    created = [datetime.fromisoformat(task["created_at"]) for task in listed]
+    assert created == times[::-1]
+
+
 def test_the_list_has_no_task_of_somebody_else(
     alice: TestClient, stored: Callable[..., Task]
 ) -> None:
@@ -476,6 +492,23 @@ def test_times_are_utc_and_end_in_z(alice: TestClient) -> None:
     assert WIRE_TIME.fullmatch(task["created_at"])
     assert WIRE_TIME.fullmatch(task["updated_at"])
     assert before <= datetime.fromisoformat(task["created_at"]) <= datetime.now(UTC)
+
+
+def test_times_are_utc_whatever_the_zone_of_the_database(
+    postgresql_url: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = f"{postgresql_url.query['options']} -ctimezone=Asia/Kolkata"
+    engine = database.make_engine(postgresql_url.update_query_dict({"options": options}))
+    monkeypatch.setattr(database, "engine", engine)
+
+    with TestClient(main.app, headers=bearer()) as client:
+        created = client.post(TASKS, json={"title": "x"}).json()["data"]
+        listed = client.get(TASKS).json()["data"]
+        deleted = client.delete(f"{TASKS}/{created['id']}")
+
+    assert WIRE_TIME.fullmatch(created["created_at"])
+    assert created in listed
+    assert deleted.status_code == 200
 
 
 def test_times_in_the_database_are_aware(
