@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 from pydantic_core import to_json
 
@@ -95,20 +95,14 @@ class TaskRead(BaseModel):
     updated_at: datetime = Field(examples=["2026-01-12T10:00:00.123456Z"])
 
 
-# Written as what it is, a model or the dictionary that a row becomes.
-SentTask = SerializeAsAny[TaskRead]
-
-
 class TaskResponse(BaseModel):
-    data: SentTask
+    data: TaskRead
     message: str = Field(examples=["Task retrieved"])
 
     @classmethod
     def of(cls, task: Mapping[str, Any], message: str) -> "TaskResponse":
-        """From a row of the table, which needs no validation and no model: a list of twenty is
-        written in 20 µs instead of 36.
-        """
-        return cls.model_construct(data=task, message=message)  # type: ignore[arg-type]
+        """From a row of the table."""
+        return cls(data=TaskRead.model_validate(task), message=message)
 
 
 class TaskListResponse(BaseModel):
