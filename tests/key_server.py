@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Event, Thread
-from types import TracebackType
 from typing import Any, Self
 
 from signing import SigningKey, better_auth_claims
@@ -151,12 +150,7 @@ class KeyServer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.released.set()
         if self._http.socket.fileno() == -1:
             self._reserved.close()
