@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import psycopg2
 from anyio.to_thread import run_sync
@@ -29,9 +29,15 @@ from psycopg2.extensions import POLL_OK, POLL_READ, set_wait_callback
 from psycopg2.extensions import connection as PsycopgConnection
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, Connection, Dialect, Engine
-from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    DisconnectionError,
+    InterfaceError,
+    InvalidatePoolError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import QueuePool, StaticPool
 from sqlalchemy.util import await_only, greenlet_spawn
 from sqlalchemy.util.concurrency import in_greenlet
 from sqlmodel import Session, SQLModel, create_engine
@@ -108,6 +114,10 @@ class BoundedCursor(psycopg2.extensions.cursor):
         super().execute(limit + query, vars)
 
 
+# Engines whose idle connections are to be replaced: the server did not answer on another one.
+_silent: WeakSet[Engine] = WeakSet()
+
+
 def _make_postgresql_engine(url: URL) -> Engine:
     engine = create_engine(
         url,
@@ -144,6 +154,9 @@ def _make_postgresql_engine(url: URL) -> Engine:
         # So neither a ping, which costs a round trip, nor a retry, which could do a thing twice.
         if _ready(connection.fileno(), POLL_READ, seconds=0):
             raise DisconnectionError("closed by the server while idle")
+        if engine in _silent:
+            _silent.discard(engine)
+            raise InvalidatePoolError("the server fell silent on another one")
 
     return engine
 
@@ -256,7 +269,7 @@ async def run(source: Source, work: Callable[[Connection | Session], T]) -> T:
     except (TimeoutError, PoolTimeoutError) as error:
         if isinstance(source, Engine) and now() - began > STATEMENT_SECONDS:
             # Not even the server's own limit was heard of: the pool's connections are as dead.
-            source.dispose()
+            _silent.add(source)
         raise DatabaseUnavailable(f"no answer within {REQUEST_SECONDS} s") from error
     except DBAPIError as error:
         if _is_unavailable(error):
@@ -295,12 +308,15 @@ def _slots() -> asyncio.Semaphore:
 
 def _waits_on_loop(source: Source) -> bool:
     # SQLAlchemy learns the server's version on the first connection, holding a lock that a
-    # greenlet must not wait for. Until then, and on Windows, whose event loop does not watch file
-    # descriptors, psycopg2 waits in a thread.
-    dialect = source.dialect if isinstance(source, Engine) else source.get_bind().dialect
+    # greenlet must not wait for; nor must it wait for a connection that a session of `get_db` has,
+    # in a thread. Then, and on Windows, whose event loop does not watch file descriptors, psycopg2
+    # waits in a thread.
     return (
-        dialect.driver == "psycopg2"
-        and getattr(dialect, "server_version_info", None) is not None
+        isinstance(source, Engine)
+        and source.dialect.driver == "psycopg2"
+        and getattr(source.dialect, "server_version_info", None) is not None
+        and isinstance(source.pool, QueuePool)
+        and source.pool.checkedout() < source.pool.size()
         and sys.platform != "win32"
     )
 

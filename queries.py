@@ -3,20 +3,18 @@
 `OwnTasks` is the only way to the table, and it runs nothing but `Scoped` statements.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
     BindParameter,
     Connection,
-    CursorResult,
     Delete,
     Executable,
     Insert,
-    Result,
     Select,
     Update,
     bindparam,
@@ -27,6 +25,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.orm.util import identity_key
 from sqlmodel import Session
 
 from database import Source, run
@@ -109,14 +108,14 @@ class OwnTasks:
     ) -> T:
         """What `write` makes of all of them, or only of those that are (or are not) completed.
 
-        It works while they are read, so that a long list is never whole in memory.
+        It works while they are read, so that a long list is never whole as Python's objects.
         """
         if completed is None:
             return await self._run(LIST, write)
         return await self._run(LIST_BY_COMPLETION, write, completed=completed)
 
     async def get(self, task_id: int) -> TaskRow | None:
-        return await self._run(GET, _only, task_id=task_id)
+        return await self._run(GET, _first, task_id=task_id)
 
     async def create(self, title: str, description: str | None) -> TaskRow:
         new = {"title": title, "description": description, "now": utc_now()}
@@ -128,13 +127,13 @@ class OwnTasks:
             return await self.get(task_id)
         values = {f"new_{field}": value for field, value in changes.items()}
         update = update_of(*sorted(changes))
-        return await self._run(update, _only, task_id=task_id, now=utc_now(), **values)
+        return await self._run(update, _first, task_id=task_id, now=utc_now(), **values)
 
     async def toggle(self, task_id: int) -> TaskRow | None:
-        return await self._run(TOGGLE, _only, task_id=task_id, now=utc_now())
+        return await self._run(TOGGLE, _first, task_id=task_id, now=utc_now())
 
     async def delete(self, task_id: int) -> TaskRow | None:
-        return await self._run(DELETE, _only, task_id=task_id)
+        return await self._run(DELETE, _first, task_id=task_id)
 
     async def _run(
         self, scoped: Scoped, make: Callable[[Iterator[TaskRow]], T], **values: Any
@@ -142,17 +141,31 @@ class OwnTasks:
         parameters = {**values, "owner": self.owner}
 
         def execute(db: Connection | Session) -> T:
-            return make(_tasks_of(db.execute(scoped.statement, parameters)))
+            if isinstance(db, Session):
+                rows = db.execute(scoped.statement, parameters).all()
+                _tell(db, scoped.statement, [row.id for row in rows])
+                return make(_tasks_of([rows]))
+            result = db.execute(scoped.statement, parameters)
+            if db.dialect.driver == "psycopg2":
+                # It has read the whole result by now, and gives Python's types by itself.
+                return make(_tasks_of(iter(partial(result.cursor.fetchmany, ROWS_AT_ONCE), [])))
+            return make(_tasks_of([result.all()]))
 
         return await run(self._source, execute)
 
 
-def _tasks_of(result: Result[Any]) -> Iterator[TaskRow]:
-    source: Any = result
-    if isinstance(result, CursorResult) and result.dialect.driver == "psycopg2":
-        # psycopg2 gives Python's types by itself. What SQLite gives, SQLAlchemy has to convert.
-        source = result.cursor
-    while rows := source.fetchmany(ROWS_AT_ONCE):
+def _tell(session: Session, statement: Executable, task_ids: Sequence[int]) -> None:
+    """Let a test's session forget what it knew of tasks that a statement has changed."""
+    for task_id in task_ids:
+        known = session.identity_map.get(identity_key(Task, task_id))
+        if known and isinstance(statement, Update):
+            session.expire(known)
+        elif known and isinstance(statement, Delete):
+            session.expunge(known)
+
+
+def _tasks_of(parts: Iterable[Sequence[Sequence[Any]]]) -> Iterator[TaskRow]:
+    for rows in parts:
         yield from [
             {
                 "id": task_id,
@@ -167,7 +180,5 @@ def _tasks_of(result: Result[Any]) -> Iterator[TaskRow]:
         ]
 
 
-def _only(tasks: Iterator[TaskRow]) -> TaskRow | None:
-    # To the end, even if there is one: SQLite ends a statement, and so commits it, only then.
-    found = list(tasks)
-    return found[0] if found else None
+def _first(tasks: Iterator[TaskRow]) -> TaskRow | None:
+    return next(tasks, None)

@@ -3,9 +3,11 @@
 import asyncio
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from conftest import OWNER, bearer, start_python, token_for
 from fastapi import APIRouter, FastAPI, HTTPException, Request
@@ -22,6 +24,7 @@ import models
 import routes.tasks
 import schemas
 from models import Task
+from settings import get_settings
 
 Overrides = dict[Callable[..., Any], Callable[..., Any]]
 
@@ -147,6 +150,129 @@ def test_the_tests_own_session_sees_what_a_request_changed(
     assert response.status_code == 200
     session.refresh(task)
     assert task.title == "Buy milk"
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_session_that_keeps_what_it_knows_sees_what_a_request_changed(
+    overrides: Overrides,
+) -> None:
+    engine = in_memory()
+    with Session(engine, expire_on_commit=False) as session:
+        overrides[database.get_db] = lambda: session
+        edited, toggled, deleted = (Task(user_id=OWNER, title="Buy milk") for _ in range(3))
+        session.add_all([edited, toggled, deleted])
+        session.commit()
+
+        client = TestClient(main.app)
+        client.put(f"{TASKS}/{edited.id}", json={"title": "Buy bread"})
+        client.patch(f"{TASKS}/{toggled.id}/complete")
+        client.delete(f"{TASKS}/{deleted.id}")
+
+        assert edited.title == "Buy bread"
+        assert toggled.completed is True
+        assert session.get(Task, deleted.id) is None
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_task_that_a_request_deleted_can_still_be_named(
+    overrides: Overrides, session: Session
+) -> None:
+    overrides[database.get_db] = lambda: session
+    task = Task(user_id=OWNER, title="Buy groceries")
+    session.add(task)
+    session.commit()
+    client = TestClient(main.app)
+
+    client.delete(f"{TASKS}/{task.id}")
+
+    assert client.get(f"{TASKS}/{task.id}").status_code == 404
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_session_may_have_an_engine_for_each_table(overrides: Overrides) -> None:
+    engine = in_memory()
+    with Session(binds={Task: engine}) as session:
+        overrides[database.get_db] = lambda: session
+
+        drive_all_six_endpoints(TestClient(main.app))
+
+        assert contents(session) == WRITTEN
+    engine.dispose()
+
+
+@pytest.fixture
+def postgresql_tables(postgresql_url: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[URL]:
+    """A PostgreSQL with tables, and none of OWNER's tasks in them."""
+    engine = database.make_engine(postgresql_url)
+    monkeypatch.setattr(database, "engine", engine)
+    database.create_tables()
+    yield postgresql_url
+    with engine.connect() as connection:
+        connection.execute(Task.__table__.delete())  # type: ignore[attr-defined]
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_session_may_stream(overrides: Overrides, postgresql_tables: URL) -> None:
+    engine = create_engine(postgresql_tables)
+    with Session(engine) as storing:
+        storing.add_all([Task(user_id=OWNER, title=title) for title in ("first", "second")])
+        storing.commit()
+
+    with Session(engine.execution_options(stream_results=True)) as session:
+        overrides[database.get_db] = lambda: session
+        listed = TestClient(main.app).get(TASKS).json()["data"]
+
+    engine.dispose()
+    assert [task["title"] for task in listed] == ["second", "first"]
+
+
+def in_process() -> httpx2.AsyncClient:
+    """A client whose requests run in the event loop that sends them."""
+    return httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(main.app), base_url="http://test", headers=bearer()
+    )
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_sessions_may_be_more_than_their_engine_has_connections(
+    overrides: Overrides, postgresql_tables: URL
+) -> None:
+    engine = create_engine(postgresql_tables, pool_size=2, max_overflow=0)
+
+    def own_session() -> Iterator[Session]:
+        with Session(engine) as session:
+            yield session
+
+    async def send() -> set[int]:
+        async with in_process() as client:
+            await client.get(TASKS)  # SQLAlchemy knows the server from now on
+            answers = await asyncio.gather(*(client.get(TASKS) for _ in range(20)))
+        return {answer.status_code for answer in answers}
+
+    overrides[database.get_db] = own_session
+
+    assert asyncio.run(send()) == {200}
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("postgresql_tables")
+def test_sessions_that_have_all_connections_do_not_stop_the_event_loop() -> None:
+    async def send() -> tuple[int, int]:
+        async with in_process() as client:
+            await client.get(TASKS)  # SQLAlchemy knows the server from now on
+            with ExitStack() as sessions:
+                for _ in range(get_settings().database_pool_size):
+                    session = sessions.enter_context(contextmanager(database.get_db)())
+                    session.execute(text("SELECT 1"))
+                waiting = asyncio.create_task(client.get(TASKS))
+                await asyncio.sleep(0)
+                health = await client.get("/health")
+                assert not waiting.done()
+            return health.status_code, (await waiting).status_code
+
+    assert asyncio.run(send()) == (200, 200)
 
 
 @pytest.mark.usefixtures("signed_in")
