@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import auth
 import database
 import main
 from models import Task
+from settings import get_settings
 
 Overrides = dict[Callable[..., Any], Callable[..., Any]]
 
@@ -196,3 +198,38 @@ def test_the_list_is_read_from_an_index_on_the_user_and_not_sorted(
     assert "user_id" in nodes[0]["Index Cond"]
     assert ("completed" in nodes[0]["Index Cond"]) is bool(query)
     assert "Filter" not in nodes[0]
+
+
+def test_connections_stay_within_the_pool_after_the_server_fell_silent_on_one(
+    postgresql_url: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = database.make_engine(postgresql_url)
+    connections: list[object] = []
+    event.listen(engine, "connect", lambda connection, _: connections.append(connection))
+    event.listen(engine, "close", lambda connection, _: connections.remove(connection))
+    monkeypatch.setattr(database, "STATEMENT_SECONDS", 0.1)
+    monkeypatch.setattr(database, "REQUEST_SECONDS", 1)
+
+    async def sleep(seconds: float) -> None:
+        # Past the limit that was sent with the statement, as a server does that has gone.
+        statement = text(f"SET LOCAL statement_timeout = 0; SELECT pg_sleep({seconds})")
+        await database.run(engine, lambda db: db.execute(statement).all())
+
+    async def fill_pool(seconds: float) -> None:
+        await asyncio.gather(
+            *(sleep(seconds) for _ in range(get_settings().database_pool_size - 1))
+        )
+
+    async def send() -> None:
+        await sleep(0)  # SQLAlchemy knows the server from now on
+        silent = asyncio.create_task(sleep(5))
+        await asyncio.sleep(0.5)
+        await fill_pool(0.8)  # at work when the other one is given up
+        with pytest.raises(database.DatabaseUnavailable):
+            await silent
+        await fill_pool(0.1)
+
+    asyncio.run(send())
+
+    assert len(connections) < get_settings().database_pool_size
+    engine.dispose()
