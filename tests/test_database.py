@@ -204,6 +204,7 @@ def test_connections_stay_within_the_pool_after_the_server_fell_silent_on_one(
     postgresql_url: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = database.make_engine(postgresql_url)
+    size = get_settings().database_pool_size
     connections: list[object] = []
     event.listen(engine, "connect", lambda connection, _: connections.append(connection))
     event.listen(engine, "close", lambda connection, _: connections.remove(connection))
@@ -216,9 +217,7 @@ def test_connections_stay_within_the_pool_after_the_server_fell_silent_on_one(
         await database.run(engine, lambda db: db.execute(statement).all())
 
     async def fill_pool(seconds: float) -> None:
-        await asyncio.gather(
-            *(sleep(seconds) for _ in range(get_settings().database_pool_size - 1))
-        )
+        await asyncio.gather(*(sleep(seconds) for _ in range(size - 1)))
 
     async def send() -> None:
         await sleep(0)  # SQLAlchemy knows the server from now on
@@ -231,5 +230,5 @@ def test_connections_stay_within_the_pool_after_the_server_fell_silent_on_one(
 
     asyncio.run(send())
 
-    assert len(connections) < get_settings().database_pool_size
+    assert len(connections) < size
     engine.dispose()
