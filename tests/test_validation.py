@@ -452,6 +452,14 @@ def test_an_ignored_number_may_have_any_length(alice: TestClient) -> None:
     assert response.status_code == 201
 
 
+def test_a_content_length_of_any_number_of_digits_is_too_large(alice: TestClient) -> None:
+    headers = {**AS_JSON, "Content-Length": "9" * 5000}
+
+    response = alice.post(f"/api/{OWNER}/tasks", content=b'{"title": "a"}', headers=headers)
+
+    assert refusal(response) == (413, "PAYLOAD_TOO_LARGE")
+
+
 def test_a_content_length_that_is_no_number_is_no_crash(alice: TestClient) -> None:
     headers = {**AS_JSON, "Content-Length": "many"}
 
