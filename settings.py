@@ -67,14 +67,15 @@ def database_url(value: str) -> URL:
         return url.set(drivername="sqlite")
     if backend not in {"postgres", "postgresql"}:
         raise ValueError("must start with postgresql:// (or sqlite:///)")
+    if value.count("@") > 1:
+        # The password's rest would be taken for the host, which the log names.
+        raise ValueError("has an @ in its password, which must be written as %40")
     return _postgresql_url(url)
 
 
 def _postgresql_url(url: URL) -> URL:
     if not url.host and "host" not in url.query:
         raise ValueError("names no host")
-    if url.host and "@" in url.host:
-        raise ValueError("has an @ in its password, which must be written as %40")
     # SQLAlchemy reads a bare postgresql:// as psycopg 3.
     url = url.set(drivername="postgresql+psycopg2").difference_update_query(PRISMA_OPTIONS)
     for option in url.query:
