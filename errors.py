@@ -32,8 +32,8 @@ class APIError(HTTPException):
     # Sent with the answer: header name to value.
     sent_headers: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(self, text: str | None = None) -> None:
-        super().__init__(self.status, text or self.text, dict(self.sent_headers))
+    def __init__(self, headers: Mapping[str, str] = {}) -> None:
+        super().__init__(self.status, self.text, {**self.sent_headers, **headers})
 
 
 class ValidationFailed(APIError):

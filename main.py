@@ -47,10 +47,12 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         log.warning("Tasks are kept in a local file; for PostgreSQL, set NEON_DATABASE_URL")
     await database.create_tables_when_reachable()
     # What lives now lives until the end: the collector need not look at it again and again.
+    thresholds = gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 20, 20)
     yield
+    gc.set_threshold(*thresholds)
     database.engine.dispose()
 
 
@@ -138,8 +140,7 @@ async def on_method_not_allowed(request: Request, error: Exception) -> JSONRespo
         if route.path_regex.match(path)
         for method in route.methods or ()
     }
-    refusal = MethodNotAllowed()
-    refusal.headers = {"Allow": ", ".join(sorted(allowed))}
+    refusal = MethodNotAllowed({"Allow": ", ".join(sorted(allowed))})
     return await on_http_exception(request, refusal)
 
 

@@ -1,6 +1,7 @@
 """What those who test against this service in Python rely on."""
 
 import asyncio
+import gc
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -359,6 +360,16 @@ stored = session.get(Task, task["id"])
 print(stored.title, stored.completed)
 print(client.delete(path).status_code)
 """
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_lifespan_leaves_the_garbage_collectors_thresholds_as_they_were() -> None:
+    before = gc.get_threshold()
+
+    with TestClient(main.app):
+        assert gc.get_threshold() != before
+
+    assert gc.get_threshold() == before
 
 
 def test_no_environment_is_needed(app_folder: Path) -> None:
