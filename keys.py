@@ -45,7 +45,8 @@ FRUITLESS_FETCHES = 3
 FRUITLESS_FETCHES_MAX = 8
 # After a failure the key server is left alone for a moment, longer each time.
 PAUSES_SECONDS = (0.5, 1, 2, 4)
-# Keys that the front end has withdrawn are dropped at the latest after this.
+# A list older than this is read again when a token comes, so that a key that the front end has
+# withdrawn is dropped. While that fails, the old list counts.
 STALE_SECONDS = 600
 
 

@@ -15,7 +15,7 @@ from jose import jwk
 from jose.backends.base import Key
 from jose.utils import base64url_decode, base64url_encode
 
-from keys import ALGORITHMS, KeyServer, KeysUnavailable
+from keys import ALGORITHMS, KeyServer, KeysUnavailable, PublicKey
 from models import USER_ID_MAX
 from settings import Settings
 
@@ -23,7 +23,7 @@ TOKEN_CHARACTERS_MAX = 8 * 1024
 LEEWAY_SECONDS = 30
 SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 # Better Auth signs JWTs for other ends with the same keys; their types tell some of them apart.
-TYPES = (None, "JWT", "at+jwt")
+TYPES = ("JWT", "at+jwt")
 
 # Junk of another length is refused before a key is asked for. RSA keys have 2048 bits or more.
 SIGNATURE_BYTES = {"EdDSA": [64], "ES256": [64], "ES512": [132], "RS256": range(256, 2049)}
@@ -47,6 +47,9 @@ class VerifiedToken:
     user_id: str
     email: str | None
     expires: float
+    # The front end's key that it was verified with, and the key's name; none for the shared secret.
+    key_id: str | None = None
+    key: PublicKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def parse(text: str) -> Token:
         raise TokenRefused("no algorithm")
     if not (key_id is None or isinstance(key_id, str)):
         raise TokenRefused("malformed key id")
-    if header.get("typ") not in TYPES:
+    if header.get("typ", "JWT") not in TYPES:
         raise TokenRefused("of a type for other ends")
     if "crit" in header or "b64" in header:
         raise TokenRefused("with a critical extension")
@@ -156,23 +159,32 @@ class TokenVerifier:
         the key to judge it by cannot be fetched.
         """
         known = self._verified.get(text)
-        if known is not None and known.expires >= time.time() - LEEWAY_SECONDS:
+        if known is not None and self._is_still_good(known):
             return known
         token = parse(text)
         # First what needs no key, so that a fetch is made for plausible tokens only.
         user_id = _subject_of(token.claims)
         _check_times(token.claims)
+        key = None
         if token.algorithm == "HS256":
             self._check_shared_secret(token)
         elif token.algorithm in ALGORITHMS:
             self._check_front_end(token.claims)
-            await self._check_public_key(token, user_id)
+            key = await self._check_public_key(token, user_id)
             _keep(self._known_users, user_id, None, KNOWN_USERS_MAX)
         else:
             raise TokenRefused(f"signed with {token.algorithm[:16]!r}, which is not set up")
-        verified = VerifiedToken(user_id, _email_of(token.claims), token.claims.get("exp", FOREVER))
+        expires = token.claims.get("exp", FOREVER)
+        email = _email_of(token.claims)
+        verified = VerifiedToken(user_id, email, expires, token.key_id if key else None, key)
         _keep(self._verified, text, verified, VERIFIED_TOKENS_MAX)
         return verified
+
+    def _is_still_good(self, token: VerifiedToken) -> bool:
+        """Neither expired nor verified with a key that the front end has withdrawn since."""
+        return token.expires >= time.time() - LEEWAY_SECONDS and (
+            token.key_id is None or self._key_server.known(token.key_id) is token.key
+        )
 
     def _check_shared_secret(self, token: Token) -> None:
         if self._secret is None or not self._secret.verify(token.signed, token.signature):
@@ -187,14 +199,14 @@ class TokenVerifier:
         if self._audience not in (audience if isinstance(audience, list) else [audience]):
             raise TokenRefused(f"wrong audience: {audience!r:.100}, not {self._audience!r}")
 
-    async def _check_public_key(self, token: Token, user_id: str) -> None:
+    async def _check_public_key(self, token: Token, user_id: str) -> PublicKey:
         if not token.key_id:
             raise TokenRefused("no key id")
         if len(token.signature) not in SIGNATURE_BYTES[token.algorithm]:
             raise TokenRefused("bad signature")
         key = self._key_server.known(token.key_id)
         if key and key.verifies(token.algorithm, token.signed, token.signature):
-            return
+            return key
         # A new key, or another one of an old name: serial names begin again in a new database.
         try:
             fresh = await self._key_server.fresh(
@@ -212,6 +224,7 @@ class TokenVerifier:
         if fresh is key or not fresh.verifies(token.algorithm, token.signed, token.signature):
             raise TokenRefused("bad signature")
         self._key_server.was_fruitful()
+        return fresh
 
 
 def _shared_key(secret: str) -> Key:

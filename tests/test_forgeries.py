@@ -37,10 +37,12 @@ FRONT_END = "https://app.example"
 KINDS: list[Algorithm] = ["EdDSA", "ES256", "ES512", "RS256"]
 # The front end lists one key of each kind. The forger is SOMEONE_ELSE, has a token of their own of
 # each key, and wants these claims signed:
-WANTED = better_auth_claims(FRONT_END, OWNER)
+FAR_AHEAD = 2**33
+WANTED = better_auth_claims(FRONT_END, OWNER, exp=FAR_AHEAD)
 KEYS = {kind: make_key(kind, kid=f"key-{kind}") for kind in KINDS}
 OWN_TOKENS = {
-    kind: key.token(better_auth_claims(FRONT_END, SOMEONE_ELSE)) for kind, key in KEYS.items()
+    kind: key.token(better_auth_claims(FRONT_END, SOMEONE_ELSE, exp=FAR_AHEAD))
+    for kind, key in KEYS.items()
 }
 
 Ask = Callable[[str], Response]

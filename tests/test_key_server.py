@@ -22,7 +22,9 @@ from signing import (
     hs256,
     make_key,
 )
+from waiting import eventually
 
+import keys
 from models import Task
 
 pytest_plugins = ["running_app"]
@@ -244,6 +246,29 @@ def test_a_key_that_a_later_list_lacks_is_good_no_more(server: KeyServer, ask: A
     response = ask(server.token(withdrawn, OWNER, iat=1))
 
     assert_unauthorized(response)
+
+
+def test_a_token_that_was_let_in_falls_with_its_key(server: KeyServer, ask: Ask) -> None:
+    withdrawn, new = make_key(), make_key(kid="the-next-key")
+    token = server.token(withdrawn, OWNER)
+    assert_opened(ask(token))
+    server.publish(new)
+    assert_opened(ask(server.token(new, OWNER)))
+
+    assert_unauthorized(ask(token))
+
+
+def test_an_old_list_is_read_again_so_that_a_withdrawn_key_is_dropped(
+    server: KeyServer, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = server.token(make_key(), OWNER)
+    assert_opened(ask(token))
+    server.publish(make_key(kid="the-next-key"))
+    assert_opened(ask(token))
+
+    monkeypatch.setattr(keys, "STALE_SECONDS", 0)
+
+    eventually("a refusal", lambda: ask(token).status_code == 401, seconds=5)
 
 
 # Floods

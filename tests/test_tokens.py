@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from conftest import OWNER, SECRET, SOMEONE_ELSE
+from conftest import OWNER, SECRET, SOMEONE_ELSE, token_for
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from signing import (
@@ -23,6 +23,7 @@ from signing import (
 )
 
 import main
+import tokens
 
 pytest_plugins = ["running_app"]
 
@@ -311,7 +312,7 @@ BAD_TOKENS = {
         f"the type {name!r}": header(alg="HS256", typ=name)
         for name in (
             *("better-auth.session-cache+jwt", "dpop+jwt", "logout+jwt", "secevent+jwt", "JWE"),
-            *("JOSE", "", "JWT ", "text/plain", True, 1, ["JWT"], {"JWT": 1}),
+            *("JOSE", "", "JWT ", "text/plain", None, True, 1, ["JWT"], {"JWT": 1}),
         )
     },
     "a header of 5,000 opening brackets": token({"sub": OWNER}, b"[" * 5000),
@@ -607,3 +608,23 @@ def test_the_log_names_the_reason_of_a_refusal_and_never_the_token(
     assert reason in line.lower() or reason in line
     assert not [piece for piece in text.split(".") if piece and piece in line]
     assert SECRET not in line
+
+
+def test_only_so_many_tokens_are_remembered(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "VERIFIED_TOKENS_MAX", 2)
+    parsed = []
+
+    def parse(text: str) -> tokens.Token:
+        parsed.append(text)
+        return taken_apart(text)
+
+    taken_apart = tokens.parse
+    monkeypatch.setattr(tokens, "parse", parse)
+    first, second, third = (token_for(OWNER, number=number) for number in range(3))
+
+    for sent in (first, second, second, third, third, first):
+        client.get(f"/api/{OWNER}/tasks", headers={"Authorization": f"Bearer {sent}"})
+
+    assert parsed == [first, second, third, first]
