@@ -13,7 +13,7 @@ endif
 .PHONY: help run token test check lint types integration bench
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/run .env ## Start the server on PORT (default 8000); it reloads when the code changes
 	$(BIN)/uvicorn main:app --reload --ws none --port $(PORT)
@@ -31,7 +31,7 @@ integration: .venv/dev ## Run the tests that need node, PgBouncer and Chromium
 	cd tests/integration && npm ci --no-audit --no-fund
 	$(BIN)/python -m pytest -m integration
 
-bench: .venv/dev ## Measure the service against the plan's code and a peer (needs wrk)
+bench: .venv/dev ## Measure the service against the plan's code and a peer (Linux; needs wrk)
 	$(BIN)/python -m benchmarks.run
 
 lint: .venv/dev
@@ -44,13 +44,13 @@ types: .venv/dev
 # The virtual environment; its marks say which requirements are in it. Nothing goes to stdout, so
 # that TOKEN=$(make token) holds a token.
 .venv/run: requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make $(or $(MAKECMDGOALS),run) PYTHON=python3.13")'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@echo "Installing the requirements into .venv" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt >&2
 	@touch $@
 
-.venv/dev: requirements-dev.txt .venv/run
+.venv/dev: requirements-dev.txt requirements-otel.txt .venv/run
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt >&2
 	@touch $@
 

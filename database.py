@@ -3,7 +3,7 @@
 A request sends one statement, and waits for it without blocking the event loop. On PostgreSQL it
 runs in a greenlet on the loop itself: psycopg2 asks a wait callback to wait for its socket, and
 the callback lets the event loop do it (`_wait`), so that a thousand requests can wait without a
-thousand threads. On SQLite, or in whatever session a test puts in the place of `get_db`, it runs
+thousand threads. On SQLite, and in whatever session a test puts in the place of `get_db`, it runs
 in FastAPI's thread pool.
 
 The engine is in AUTOCOMMIT: no `BEGIN` or `COMMIT` travels, and nothing needs a connection to

@@ -1,7 +1,7 @@
 """The log: one line for each request, as text or JSON, with the request's id in every line.
 
 A request's line names the route, never the path, which holds the user's id. Of what the client
-sends, nothing is logged but the method and a sane `X-Request-ID`.
+sends it holds nothing but the method and a sane `X-Request-ID`.
 """
 
 import json

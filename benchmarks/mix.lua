@@ -3,7 +3,7 @@
 --
 -- wrk -t1 … -s mix.lua <url> -- <file with a user and a token on each line>
 --
--- The rows are those of load.py's SEED: 50 listed users with 20 tasks each, then the tasks that are
+-- The rows are those of servers.py's SEED: 50 listed users with 20 tasks each, then the tasks that are
 -- edited, then those that are deleted. Tasks are created for a fourth kind of user, so a list has
 -- 20 tasks from the first request to the last.
 

@@ -27,7 +27,6 @@ SERVER_OPTIONS = {
     "log_line_prefix": "[%d %a] ",
     # PostgreSQL tells only at this level that a client went without a goodbye.
     "log_min_messages": "debug1",
-    "log_statement": "all",
 }
 
 
@@ -134,15 +133,6 @@ class Database:
         for pid, _ in closed:
             eventually("the end of a connection", partial(_has_ended, pid), seconds=5)
         return len(closed)
-
-    def statements(self) -> list[str]:
-        """What the service has sent here so far: one entry for each round trip."""
-        mark = f"[{self.name} tasks-api] LOG:  statement: "
-        return [
-            line.removeprefix(mark)
-            for line in self.cluster.log().splitlines()
-            if line.startswith(mark)
-        ]
 
     @contextmanager
     def locked(self, statement: str, *values: Any) -> Iterator[None]:

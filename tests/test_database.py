@@ -64,7 +64,7 @@ def test_on_postgresql_ids_have_64_bits_and_times_a_zone(postgresql_url: URL) ->
 
 
 @pytest.mark.usefixtures("client")
-def test_an_id_of_63_bits_is_stored(engine: Engine) -> None:
+def test_an_id_beyond_what_a_float_holds_is_stored(engine: Engine) -> None:
     with engine.connect() as connection:
         insert = Task.__table__.insert()  # type: ignore[attr-defined]
         # Past the sequence of PostgreSQL and the counter of SQLite, which never goes back.

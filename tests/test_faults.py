@@ -1,6 +1,6 @@
 """Neon's bad days: a PostgreSQL that is really stopped, processes that are really killed.
 
-The deadlines are the promises of the README; the rest of the time is the machine's.
+The deadlines are what the README promises, and some seconds for the machine.
 """
 
 import asyncio
@@ -141,7 +141,7 @@ def hopeless(run_service: RunService) -> Iterator[Service]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _start_hopeless(hopeless: Service) -> None:
-    """Its patience takes half a minute, in which other tests run."""
+    """Its patience takes 20 seconds, in which other tests run."""
 
 
 def seconds(answer: httpx2.Response) -> float:
@@ -201,18 +201,6 @@ def test_a_create_creates_once_after_the_server_closed_every_idle_connection(
     worker.create("Read a book")
 
     assert worker.tasks() == ["Read a book", "Buy groceries"]
-
-
-@each_endpoint
-def test_a_request_costs_one_round_trip_to_the_database(
-    worker: SingleWorker, endpoint: Endpoint
-) -> None:
-    task_id = worker.create()
-    before = len(worker.database.statements())
-
-    worker.call(endpoint, task_id)
-
-    assert len(worker.database.statements()) == before + 1
 
 
 # A database that is gone
