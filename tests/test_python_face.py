@@ -204,13 +204,13 @@ def test_a_session_may_have_an_engine_for_each_table(overrides: Overrides) -> No
 
 @pytest.fixture
 def postgresql_tables(postgresql_url: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[URL]:
-    """A PostgreSQL with tables, and none of OWNER's tasks in them."""
+    """A PostgreSQL with an empty table, which the app uses too."""
     engine = database.make_engine(postgresql_url)
     monkeypatch.setattr(database, "engine", engine)
     database.create_tables()
-    yield postgresql_url
     with engine.connect() as connection:
         connection.execute(Task.__table__.delete())  # type: ignore[attr-defined]
+    yield postgresql_url
     engine.dispose()
 
 
