@@ -309,6 +309,34 @@ def test_a_database_that_is_gone_is_503_until_it_returns(
     assert resumed - returned < RESUME_SECONDS
 
 
+def test_a_network_that_dies_after_the_commit_is_503_and_creates_once(
+    deployment: Deployment, clients: ThreadPoolExecutor
+) -> None:
+    service = deployment.service
+    user = f"user_{uuid4().hex}"
+    tasks = f"/api/{user}/tasks"
+    for worker in service.worker_ids():
+        _wait_until_ready(service, worker)
+
+    with deployment.database.locked("LOCK TABLE tasks"):
+        creating = clients.submit(
+            service.client.post, tasks, json={"title": "Buy groceries"}, headers=bearer(user)
+        )
+        eventually(
+            "the statement waits in the database",
+            lambda: deployment.database.connections("wait_event_type = 'Lock'") == 1,
+            seconds=4,
+        )
+        deployment.gate.silence()
+    answer = creating.result()
+    deployment.gate.refuse()
+    deployment.gate.open()
+    listed = service.client.get(tasks, headers=bearer(user)).json()["data"]
+
+    assert_unavailable(answer)
+    assert [task["title"] for task in listed] == ["Buy groceries"]
+
+
 def _wait_until_ready(service: Service, worker: int) -> None:
     with service.only(worker) as client:
         eventually(
