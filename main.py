@@ -21,10 +21,12 @@ from body_limit import BodyLimit
 from errors import (
     CrashBoundary,
     MethodNotAllowed,
+    PathNotFound,
     PayloadTooLarge,
     ServerError,
     ServiceUnavailable,
     Unauthorized,
+    answer,
     documented,
     on_http_exception,
     on_validation_error,
@@ -74,6 +76,20 @@ class TasksAPI(FastAPI):
         return document
 
 
+class ExactPaths:
+    """Paths are matched by regular expressions, whose `$` lets a line break at the end pass."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].endswith("\n"):
+            refusal = answer(PathNotFound.status, PathNotFound.text, PathNotFound.code)
+            await refusal(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
 class StartupFailure:
     """Shows the operator why the server cannot start in one line, instead of a traceback."""
 
@@ -110,6 +126,7 @@ app = TasksAPI(
 )
 
 # The last one added is the first to see a request.
+app.add_middleware(ExactPaths)
 app.add_middleware(BodyLimit)
 app.add_middleware(CrashBoundary)
 app.add_middleware(

@@ -254,8 +254,11 @@ def test_the_paths_of_this_file_are_those_of_the_endpoints() -> None:
     assert {(endpoint.url(), endpoint.method) for endpoint in ENDPOINTS} <= listed
 
 
-def test_a_newline_at_its_end_makes_another_path(alice: TestClient) -> None:
-    response = alice.get(f"{TASKS}%0A")
+@pytest.mark.parametrize(
+    "path", [TASKS, f"{TASKS}/1", "/health", "/ready", "/docs", "/openapi.json"]
+)
+def test_a_newline_at_its_end_makes_another_path(alice: TestClient, path: str) -> None:
+    response = alice.get(f"{path}%0A")
 
     assert refusal(response) == (404, "NOT_FOUND")
 
