@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 import psycopg2
 from anyio.to_thread import run_sync
@@ -33,7 +33,6 @@ from sqlalchemy.exc import (
     DBAPIError,
     DisconnectionError,
     InterfaceError,
-    InvalidatePoolError,
     OperationalError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -101,6 +100,11 @@ def _make_sqlite_engine(url: URL) -> Engine:
 class OwnConnection(PsycopgConnection):
     """A connection of this service, which `_wait` tells from others in the process."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.opened = time.monotonic()
+        self.is_new = True
+
 
 class BoundedCursor(psycopg2.extensions.cursor):
     """Sends a limit of time with each statement.
@@ -114,8 +118,8 @@ class BoundedCursor(psycopg2.extensions.cursor):
         super().execute(limit + query, vars)
 
 
-# Engines whose idle connections are to be replaced: the server did not answer on another one.
-_silent: WeakSet[Engine] = WeakSet()
+# When an engine's server was last found silent. An idle connection that is older is taken for dead.
+_found_silent: WeakKeyDictionary[Engine, float] = WeakKeyDictionary()
 
 
 def _make_postgresql_engine(url: URL) -> Engine:
@@ -149,14 +153,17 @@ def _make_postgresql_engine(url: URL) -> Engine:
         return None
 
     @event.listens_for(engine, "checkout")
-    def refuse_closed(connection: PsycopgConnection, record: object, proxy: object) -> None:
+    def refuse_dead(connection: OwnConnection, record: object, proxy: object) -> None:
+        if connection.is_new:
+            # What ails it, its statement will say. SQLAlchemy replaces only two in a row.
+            connection.is_new = False
+            return
         # A server says nothing on an idle connection but that it closes it: readable means closed.
         # So neither a ping, which costs a round trip, nor a retry, which could do a thing twice.
         if _ready(connection.fileno(), POLL_READ, seconds=0):
             raise DisconnectionError("closed by the server while idle")
-        if engine in _silent:
-            _silent.discard(engine)
-            raise InvalidatePoolError("the server fell silent on another one")
+        if connection.opened < _found_silent.get(engine, 0):
+            raise DisconnectionError("the server fell silent on another one")
 
     return engine
 
@@ -258,18 +265,17 @@ async def run(source: Source, work: Callable[[Connection | Session], T]) -> T:
     database cannot be reached or does not answer within `REQUEST_SECONDS`, the wait for a free
     connection included; what was sent is then never sent again.
     """
-    now = asyncio.get_running_loop().time
     began = float("inf")
     try:
         async with asyncio.timeout(REQUEST_SECONDS), _slots():
-            began = now()
+            began = time.monotonic()
             if _waits_on_loop(source):
                 return await greenlet_spawn(_commit, source, work)
             return await run_in_threadpool(_commit, source, work)
     except (TimeoutError, PoolTimeoutError) as error:
-        if isinstance(source, Engine) and now() - began > STATEMENT_SECONDS:
-            # Not even the server's own limit was heard of: the pool's connections are as dead.
-            _silent.add(source)
+        if isinstance(source, Engine) and time.monotonic() - began > STATEMENT_SECONDS:
+            # Not even the server's own limit was heard of.
+            _found_silent[source] = time.monotonic()
         raise DatabaseUnavailable(f"no answer within {REQUEST_SECONDS} s") from error
     except DBAPIError as error:
         if _is_unavailable(error):

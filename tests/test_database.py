@@ -2,9 +2,11 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import sleep as sleep_in_thread
 from typing import Any
 from uuid import uuid4
 
+import psycopg2
 import pytest
 from conftest import start_python
 from fastapi.testclient import TestClient
@@ -200,28 +202,41 @@ def test_the_list_is_read_from_an_index_on_the_user_and_not_sorted(
     assert "Filter" not in nodes[0]
 
 
-def test_connections_stay_within_the_pool_after_the_server_fell_silent_on_one(
-    postgresql_url: URL, monkeypatch: pytest.MonkeyPatch
-) -> None:
+# --- connections that died ---
+
+
+@pytest.fixture
+def hasty(postgresql_url: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """An engine whose requests wait for a second, and for an answer on a new connection."""
     engine = database.make_engine(postgresql_url)
-    size = get_settings().database_pool_size
-    connections: list[object] = []
-    event.listen(engine, "connect", lambda connection, _: connections.append(connection))
-    event.listen(engine, "close", lambda connection, _: connections.remove(connection))
     monkeypatch.setattr(database, "STATEMENT_SECONDS", 0.1)
     monkeypatch.setattr(database, "REQUEST_SECONDS", 1)
+    asyncio.run(sleep(engine, 0))  # SQLAlchemy knows the server from now on
+    yield engine
+    engine.dispose()
 
-    async def sleep(seconds: float) -> None:
-        # Past the limit that was sent with the statement, as a server does that has gone.
-        statement = text(f"SET LOCAL statement_timeout = 0; SELECT pg_sleep({seconds})")
-        await database.run(engine, lambda db: db.execute(statement).all())
+
+async def sleep(engine: Engine, seconds: float) -> None:
+    """Hold a connection, past the limit that was sent with the statement if need be, as a server
+    does that has gone."""
+    statement = text(f"SET LOCAL statement_timeout = 0; SELECT pg_sleep({seconds})")
+    await database.run(engine, lambda db: db.execute(statement).all())
+
+
+def test_connections_stay_within_the_pool_after_the_server_fell_silent_on_one(
+    hasty: Engine,
+) -> None:
+    size = get_settings().database_pool_size
+    made: list[object] = []
+    closed: list[object] = []
+    event.listen(hasty, "connect", lambda connection, _: made.append(connection))
+    event.listen(hasty, "close", lambda connection, _: closed.append(connection))
 
     async def fill_pool(seconds: float) -> None:
-        await asyncio.gather(*(sleep(seconds) for _ in range(size - 1)))
+        await asyncio.gather(*(sleep(hasty, seconds) for _ in range(size - 1)))
 
     async def send() -> None:
-        await sleep(0)  # SQLAlchemy knows the server from now on
-        silent = asyncio.create_task(sleep(5))
+        silent = asyncio.create_task(sleep(hasty, 5))
         await asyncio.sleep(0.5)
         await fill_pool(0.8)  # at work when the other one is given up
         with pytest.raises(database.DatabaseUnavailable):
@@ -230,5 +245,51 @@ def test_connections_stay_within_the_pool_after_the_server_fell_silent_on_one(
 
     asyncio.run(send())
 
-    assert len(connections) < size
-    engine.dispose()
+    assert len(made) >= size - 1
+    assert len([connection for connection in made if connection not in closed]) < size
+
+
+def test_a_connection_made_after_the_server_fell_silent_on_others_is_used(
+    hasty: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = psycopg2.connect
+
+    def connect_slowly(*args: Any, **options: Any) -> Any:
+        sleep_in_thread(0.5)
+        return connect(*args, **options)
+
+    async def send() -> None:
+        await asyncio.gather(*(sleep(hasty, 0.1) for _ in range(3)))  # three idle connections
+        monkeypatch.setattr(psycopg2, "connect", connect_slowly)
+        first = asyncio.create_task(sleep(hasty, 5))
+        await asyncio.sleep(0.3)
+        second = asyncio.create_task(sleep(hasty, 5))
+        with pytest.raises(database.DatabaseUnavailable):
+            await first
+        # The idle one is not trusted any more, and the second is given up before a new one is made.
+        await sleep(hasty, 0)
+        assert second.done()
+        with pytest.raises(database.DatabaseUnavailable):
+            await second
+
+    asyncio.run(send())
+
+
+def test_new_connections_that_the_server_closes_at_once_make_the_database_unavailable(
+    hasty: Engine, postgresql_url: URL
+) -> None:
+    another = create_engine(postgresql_url, isolation_level="AUTOCOMMIT")
+
+    def close(connection: Any, _: object) -> None:
+        end = text("SELECT pg_terminate_backend(:pid, 5000)")
+        with another.connect() as other:
+            assert other.scalar(end, {"pid": connection.info.backend_pid})
+
+    async def send() -> None:
+        with pytest.raises(database.DatabaseUnavailable):
+            await sleep(hasty, 0)
+
+    hasty.dispose()
+    event.listen(hasty, "connect", close)
+    asyncio.run(send())
+    another.dispose()
