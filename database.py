@@ -48,6 +48,8 @@ log = logging.getLogger("tasks.database")
 
 # The longest that PostgreSQL works on one statement, waiting for locks included.
 STATEMENT_SECONDS = 4
+# Without an answer for so long, not even that limit has been heard of: the server is silent.
+SILENT_SECONDS = 6
 # The longest that a thread waits for PostgreSQL: for a new connection, which wakes a sleeping Neon,
 # or for a statement at the start.
 THREAD_SECONDS = 5
@@ -118,7 +120,7 @@ class BoundedCursor(psycopg2.extensions.cursor):
         super().execute(limit + query, vars)
 
 
-# When an engine's server was last found silent. An idle connection that is older is taken for dead.
+# When an engine's server was last found silent: an idle connection that is older counts as dead.
 _found_silent: WeakKeyDictionary[Engine, float] = WeakKeyDictionary()
 
 
@@ -273,8 +275,7 @@ async def run(source: Source, work: Callable[[Connection | Session], T]) -> T:
                 return await greenlet_spawn(_commit, source, work)
             return await run_in_threadpool(_commit, source, work)
     except (TimeoutError, PoolTimeoutError) as error:
-        if isinstance(source, Engine) and time.monotonic() - began > STATEMENT_SECONDS:
-            # Not even the server's own limit was heard of.
+        if isinstance(source, Engine) and time.monotonic() - began > SILENT_SECONDS:
             _found_silent[source] = time.monotonic()
         raise DatabaseUnavailable(f"no answer within {REQUEST_SECONDS} s") from error
     except DBAPIError as error:

@@ -207,9 +207,9 @@ def test_the_list_is_read_from_an_index_on_the_user_and_not_sorted(
 
 @pytest.fixture
 def hasty(postgresql_url: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """An engine whose requests wait for a second, and for an answer on a new connection."""
+    """An engine whose requests have a second, half of which is a long silence."""
     engine = database.make_engine(postgresql_url)
-    monkeypatch.setattr(database, "STATEMENT_SECONDS", 0.1)
+    monkeypatch.setattr(database, "SILENT_SECONDS", 0.5)
     monkeypatch.setattr(database, "REQUEST_SECONDS", 1)
     asyncio.run(sleep(engine, 0))  # SQLAlchemy knows the server from now on
     yield engine
