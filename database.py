@@ -336,9 +336,10 @@ def _is_unavailable(error: DBAPIError) -> bool:
 
 def _reason(error: DBAPIError) -> str:
     """What went wrong, without a text that may quote a statement's values."""
-    if error.statement is None:
+    code = getattr(error.orig, "pgcode", None)
+    if code is None:  # it is about the connection (or the SQLite file), not about a statement
         return str(error.orig).strip().partition("\n")[0]
-    return f"{type(error.orig).__name__}, SQLSTATE {getattr(error.orig, 'pgcode', None)}"
+    return f"{type(error.orig).__name__}, SQLSTATE {code}"
 
 
 def _wait(connection: PsycopgConnection) -> None:

@@ -25,7 +25,7 @@ DESCRIPTION = "Room 4711"
 LINE_SECONDS = 2
 
 # A table that quotes a new title in its refusal: as a plain error, as one that looks like a lost
-# connection, and in the words of PostgreSQL itself.
+# connection, and in the words of PostgreSQL itself. It can also end the connection.
 QUOTING_TRIGGER = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -33,6 +33,8 @@ BEGIN
         RAISE EXCEPTION 'refused: %', NEW.title USING DETAIL = NEW.title, HINT = NEW.title;
     ELSIF NEW.description = 'disconnect' THEN
         RAISE EXCEPTION 'refused: %', NEW.title USING ERRCODE = '57P01';
+    ELSIF NEW.description = 'close' THEN
+        PERFORM pg_terminate_backend(pg_backend_pid());
     END IF;
     RETURN NEW;
 END $$;
@@ -207,6 +209,18 @@ def test_every_line_of_a_request_has_its_id(service: Service) -> None:
         (line["request_id"], line["logger"]) for one in ids for line in lines_of(service, one)
     )
     assert loggers == Counter((one, name) for one in ids for name in ("tasks", "tasks.requests"))
+
+
+def test_the_log_tells_why_the_database_closed_a_connection_in_use(
+    service: Service, request_id: str
+) -> None:
+    answer = create(service, request_id, title=TITLE, description="close")
+
+    assert refusal(answer) == (503, "SERVICE_UNAVAILABLE")
+    (cause, _) = lines_of(service, request_id)
+    assert cause["level"] == "WARNING"
+    assert cause["message"].endswith("terminating connection due to administrator command")
+    assert TITLE not in service.log()
 
 
 # Nothing secret
