@@ -25,7 +25,8 @@ test: .venv/dev ## Run the tests, on PostgreSQL and on SQLite
 	$(BIN)/python -m pytest
 
 check: .venv/dev lint types ## Lint, types, tests and coverage: what CI runs
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m slipcover --branch --source . --omit 'tests/*,benchmarks/*,.venv/*' \
+		--skip-covered --fail-under 95 -m pytest
 
 integration: .venv/dev ## Run the tests that need node, PgBouncer and Chromium
 	cd tests/integration && npm ci --no-audit --no-fund
