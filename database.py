@@ -12,12 +12,14 @@ remember anything between statements, as PgBouncer's transaction mode requires.
 
 import asyncio
 import logging
+import random
 import select
 import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -27,7 +29,7 @@ from anyio.to_thread import run_sync
 from fastapi.concurrency import run_in_threadpool
 from psycopg2.extensions import POLL_OK, POLL_READ, set_wait_callback
 from psycopg2.extensions import connection as PsycopgConnection
-from sqlalchemy import event, text
+from sqlalchemy import delete, event, false
 from sqlalchemy.engine import URL, Connection, Dialect, Engine
 from sqlalchemy.exc import (
     DBAPIError,
@@ -41,35 +43,69 @@ from sqlalchemy.util import await_only, greenlet_spawn
 from sqlalchemy.util.concurrency import in_greenlet
 from sqlmodel import Session, SQLModel, create_engine
 
-import models  # noqa: F401 (SQLModel.metadata knows only the tables of imported modules)
+import models
+from admission import Overloaded, Turns
 from settings import StartupError, get_settings
 
 log = logging.getLogger("tasks.database")
 
 # The longest that PostgreSQL works on one statement, waiting for locks included.
 STATEMENT_SECONDS = 4
-# Without an answer for so long, not even that limit has been heard of: the server is silent.
-SILENT_SECONDS = 6
 # The longest that a thread waits for PostgreSQL: for a new connection, which wakes a sleeping Neon,
 # or for a statement at the start.
 THREAD_SECONDS = 5
-# The longest that a request waits for the database in all: for its turn, a connection and the
-# statement. Longer than a statement, so that the server's own word comes first.
-REQUEST_SECONDS = 8
+# The longest that a request whose turn has come works: it takes a connection and sends a statement.
+# Without an answer by then, the server did not even report its own limit: it is silent.
+WORK_SECONDS = 5.25
+# What the server is given to report its own limit. It always gives up before the request does, so
+# that a connection is never replaced while the server still works for it.
+REPORT_SECONDS = 1
 A_DAY_SECONDS = 24 * 3600
 # The pauses between the tries of a start whose database does not answer.
 START_DELAYS_SECONDS = (0.5, 1, 2, 4, 4, 4, 4)
+# When it makes sense to come back after a 503: in general, and (at random between) in an overload.
+RETRY_SECONDS = 2
+OVERLOAD_RETRY_SECONDS = (2, 6)
 # The longest that a writer waits for other writers of the SQLite file.
 SQLITE_LOCK_SECONDS = 5
 # Serialises workers that start together. Any number does, as long as nobody else uses it.
 CREATE_TABLES_LOCK = 7_233_710_045
 
 
+# What passes by itself, by SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
+PASSING_CLASSES = frozenset(
+    {
+        "08",  # connection exception
+        "40",  # transaction rollback: a deadlock, say
+        "53",  # insufficient resources: disk full, out of memory, too many connections
+        "55",  # object not in prerequisite state: a lock that was not to be had
+        "57",  # operator intervention: shutdown, start, statement timeout
+        "58",  # system error: what its disk did not do
+    }
+)
+READ_ONLY = "25006"
+PASSING_STATES = frozenset(
+    {
+        READ_ONLY,  # a replica, or a primary during its failover
+        "25P03",  # idle in transaction too long, as the database is set up
+        "25P04",  # likewise, a transaction that took too long
+        "72000",  # snapshot too old
+    }
+)
+
 T = TypeVar("T")
+
+
+# When the current request gives up, by `time.monotonic`.
+_deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 
 
 class DatabaseUnavailable(Exception):
     """The database cannot be reached, or did not answer in time. The text is for the log."""
+
+    def __init__(self, reason: str, retry_after: int = RETRY_SECONDS) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
 
 
 def make_engine(url: URL) -> Engine:
@@ -116,12 +152,16 @@ class BoundedCursor(psycopg2.extensions.cursor):
     """
 
     def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 (psycopg2's name)
-        limit = f"SET LOCAL statement_timeout = {STATEMENT_SECONDS * 1000}; "
-        super().execute(limit + query, vars)
+        left = _deadline.get() - time.monotonic() - REPORT_SECONDS
+        if left <= 0:
+            raise psycopg2.OperationalError("connecting left no time for the statement")
+        limit = min(left, STATEMENT_SECONDS)
+        super().execute(f"SET LOCAL statement_timeout = {limit * 1000:.0f}; {query}", vars)
 
 
-# When an engine's server was last found silent: an idle connection that is older counts as dead.
-_found_silent: WeakKeyDictionary[Engine, float] = WeakKeyDictionary()
+# When an engine's server was last found silent or read-only: an idle connection that is older
+# counts as dead.
+_distrusted: WeakKeyDictionary[Engine, float] = WeakKeyDictionary()
 
 
 def _make_postgresql_engine(url: URL) -> Engine:
@@ -164,19 +204,19 @@ def _make_postgresql_engine(url: URL) -> Engine:
         # So neither a ping, which costs a round trip, nor a retry, which could do a thing twice.
         if _ready(connection.fileno(), POLL_READ, seconds=0):
             raise DisconnectionError("closed by the server while idle")
-        if connection.opened < _found_silent.get(engine, 0):
-            raise DisconnectionError("the server fell silent on another one")
+        if connection.opened < _distrusted.get(engine, 0):
+            raise DisconnectionError("the server failed on another one")
 
     return engine
 
 
 def _pool_options() -> dict[str, Any]:
-    # No overflow: the size is the promise to the server. `_slots` lets in only as many requests,
+    # No overflow: the size is the promise to the server. `_turns` lets in only as many requests,
     # so the pool itself never makes one wait.
     return {
         "pool_size": get_settings().database_pool_size,
         "max_overflow": 0,
-        "pool_timeout": REQUEST_SECONDS,
+        "pool_timeout": WORK_SECONDS,
         "pool_use_lifo": True,  # the rest idles, so that Neon can close it and sleep
     }
 
@@ -215,9 +255,9 @@ async def create_tables_when_reachable() -> None:
         try:
             return await run_in_threadpool(create_tables)
         except DBAPIError as error:
-            if not _is_unavailable(error):
+            if not is_unavailable(error):
                 raise
-            reason = _reason(error)
+            reason = reason_of(error)
             delay = next(delays, None)
             if delay is None:
                 raise StartupError(
@@ -227,8 +267,12 @@ async def create_tables_when_reachable() -> None:
             await asyncio.sleep(delay)
 
 
-def ping(db: Connection | Session) -> None:
-    db.execute(text("SELECT 1"))
+WRITE_NOTHING = delete(models.Task).where(false())
+
+
+def probe(db: Connection | Session) -> None:
+    """Fail unless the table can be written to: a read-only database refuses this too."""
+    db.execute(WRITE_NOTHING)
 
 
 def get_db() -> Iterator[Session]:
@@ -263,25 +307,38 @@ class GetSource:
 async def run(source: Source, work: Callable[[Connection | Session], T]) -> T:
     """Do `work` and commit it, without blocking the event loop.
 
-    The connection is back in the pool when this returns. Raises `DatabaseUnavailable` when the
-    database cannot be reached or does not answer within `REQUEST_SECONDS`, the wait for a free
-    connection included; what was sent is then never sent again.
+    The connection is back in the pool when this returns. Raises `DatabaseUnavailable` when no turn
+    comes within `TURN_SECONDS`, and then nothing was sent; or when the database cannot be reached
+    or does not answer within `WORK_SECONDS`. What was sent is never sent again.
     """
-    began = float("inf")
     try:
-        async with asyncio.timeout(REQUEST_SECONDS), _slots():
-            began = time.monotonic()
+        async with _turns():
+            return await _work(source, work)
+    except Overloaded as refusal:
+        # Those that are refused together had better not come back together.
+        retry_after = random.randint(*OVERLOAD_RETRY_SECONDS)  # noqa: S311 (no secret)
+        raise DatabaseUnavailable(str(refusal), retry_after) from None
+
+
+async def _work(source: Source, work: Callable[[Connection | Session], T]) -> T:
+    deadline = _deadline.set(time.monotonic() + WORK_SECONDS)
+    try:
+        async with asyncio.timeout(WORK_SECONDS):
             if _waits_on_loop(source):
                 return await greenlet_spawn(_commit, source, work)
             return await run_in_threadpool(_commit, source, work)
     except (TimeoutError, PoolTimeoutError) as error:
-        if isinstance(source, Engine) and time.monotonic() - began > SILENT_SECONDS:
-            _found_silent[source] = time.monotonic()
-        raise DatabaseUnavailable(f"no answer within {REQUEST_SECONDS} s") from error
+        if isinstance(source, Engine):
+            _distrusted[source] = time.monotonic()
+        raise DatabaseUnavailable(f"no answer within {WORK_SECONDS} s") from error
     except DBAPIError as error:
-        if _is_unavailable(error):
-            raise DatabaseUnavailable(_reason(error)) from error
+        if isinstance(source, Engine) and _is_read_only(error):
+            _distrust_replica(source)
+        if is_unavailable(error):
+            raise DatabaseUnavailable(reason_of(error)) from error
         raise
+    finally:
+        _deadline.reset(deadline)
 
 
 def _commit(source: Source, work: Callable[[Connection | Session], T]) -> T:
@@ -299,18 +356,26 @@ def _commit(source: Source, work: Callable[[Connection | Session], T]) -> T:
     return result
 
 
-_slots_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
-    WeakKeyDictionary()
-)
+def _distrust_replica(engine: Engine) -> None:
+    """After a failover, connections from before it may lead to what is a replica now.
+
+    Not each time: a database that stays read-only still serves reads over the new ones.
+    """
+    now = time.monotonic()
+    if now - _distrusted.get(engine, -float("inf")) > RETRY_SECONDS:
+        _distrusted[engine] = now
 
 
-def _slots() -> asyncio.Semaphore:
-    """One place for each connection of the pool; who waits gets it first come, first served."""
+_turns_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
+
+
+def _turns() -> Turns:
+    """A turn for each connection of the pool."""
     loop = asyncio.get_running_loop()
-    slots = _slots_of_loop.get(loop)
-    if slots is None:
-        slots = _slots_of_loop[loop] = asyncio.Semaphore(get_settings().database_pool_size)
-    return slots
+    turns = _turns_of_loop.get(loop)
+    if turns is None:
+        turns = _turns_of_loop[loop] = Turns(get_settings().database_pool_size)
+    return turns
 
 
 def _waits_on_loop(source: Source) -> bool:
@@ -328,13 +393,21 @@ def _waits_on_loop(source: Source) -> bool:
     )
 
 
-def _is_unavailable(error: DBAPIError) -> bool:
+def is_unavailable(error: DBAPIError) -> bool:
+    """Whether what went wrong passes without a change of the code or of the database."""
+    code = getattr(error.orig, "pgcode", None)
+    if code is not None:
+        return code[:2] in PASSING_CLASSES or code in PASSING_STATES
     if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
         return False  # SQLite's word for a wrong statement
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 
-def _reason(error: DBAPIError) -> str:
+def _is_read_only(error: DBAPIError) -> bool:
+    return getattr(error.orig, "pgcode", None) == READ_ONLY
+
+
+def reason_of(error: DBAPIError) -> str:
     """What went wrong, without a text that may quote a statement's values."""
     code = getattr(error.orig, "pgcode", None)
     if code is None:  # it is about the connection (or the SQLite file), not about a statement
@@ -346,7 +419,7 @@ def _wait(connection: PsycopgConnection) -> None:
     """psycopg2's wait callback: https://www.psycopg.org/docs/advanced.html#green-support"""
     # The callback is the process's: it must not hurry the connections of others, a test's say.
     limit = THREAD_SECONDS if isinstance(connection, OwnConnection) else A_DAY_SECONDS
-    deadline = time.monotonic() + limit
+    deadline = min(time.monotonic() + limit, _deadline.get())
     while (state := connection.poll()) != POLL_OK:
         if in_greenlet():
             _wait_on_loop(connection.fileno(), state)

@@ -143,8 +143,10 @@ app.add_middleware(StartupFailure)
 
 @app.exception_handler(database.DatabaseUnavailable)
 async def on_database_unavailable(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, database.DatabaseUnavailable)
     log.warning("Database unavailable: %s", error)
-    return await on_http_exception(request, ServiceUnavailable())
+    refusal = ServiceUnavailable({"Retry-After": str(error.retry_after)})
+    return await on_http_exception(request, refusal)
 
 
 @app.exception_handler(405)
@@ -176,6 +178,6 @@ async def health() -> HealthResponse:
 @app.head("/ready", include_in_schema=False)
 @app.get("/ready", tags=["operation"], responses=documented(ServiceUnavailable))
 async def ready(source: Annotated[database.Source, Depends(database.GetSource())]) -> ReadyResponse:
-    """The database answers."""
-    await database.run(source, database.ping)
+    """The database answers, and can be written to."""
+    await database.run(source, database.probe)
     return ReadyResponse(status="ready")

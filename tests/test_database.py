@@ -20,6 +20,8 @@ import main
 from models import Task
 from settings import get_settings
 
+QUERY_CANCELED = "57014"
+
 Overrides = dict[Callable[..., Any], Callable[..., Any]]
 
 
@@ -207,10 +209,10 @@ def test_the_list_is_read_from_an_index_on_the_user_and_not_sorted(
 
 @pytest.fixture
 def hasty(postgresql_url: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """An engine whose requests have a second, half of which is a long silence."""
+    """An engine whose requests have a second, half of which is for the server's report."""
     engine = database.make_engine(postgresql_url)
-    monkeypatch.setattr(database, "SILENT_SECONDS", 0.5)
-    monkeypatch.setattr(database, "REQUEST_SECONDS", 1)
+    monkeypatch.setattr(database, "REPORT_SECONDS", 0.5)
+    monkeypatch.setattr(database, "WORK_SECONDS", 1)
     asyncio.run(sleep(engine, 0))  # SQLAlchemy knows the server from now on
     yield engine
     engine.dispose()
@@ -255,7 +257,7 @@ def test_a_connection_made_after_the_server_fell_silent_on_others_is_used(
     connect = psycopg2.connect
 
     def connect_slowly(*args: Any, **options: Any) -> Any:
-        sleep_in_thread(0.5)
+        sleep_in_thread(0.3)
         return connect(*args, **options)
 
     async def send() -> None:
@@ -293,3 +295,41 @@ def test_new_connections_that_the_server_closes_at_once_make_the_database_unavai
     event.listen(hasty, "connect", close)
     asyncio.run(send())
     another.dispose()
+
+
+def test_the_server_gives_a_statement_up_before_its_request_does(
+    hasty: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long connecting took: else the statement would go on without anybody waiting."""
+    connect = psycopg2.connect
+
+    def connect_slowly(*args: Any, **options: Any) -> Any:
+        sleep_in_thread(0.3)
+        return connect(*args, **options)
+
+    async def send() -> None:
+        statement = text("SELECT pg_sleep(5)")
+        with pytest.raises(database.DatabaseUnavailable, match=QUERY_CANCELED):
+            await database.run(hasty, lambda db: db.execute(statement))
+
+    hasty.dispose()
+    monkeypatch.setattr(psycopg2, "connect", connect_slowly)
+    asyncio.run(send())
+
+
+def test_a_statement_is_not_sent_when_connecting_left_no_time_for_it(
+    hasty: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = psycopg2.connect
+
+    def connect_slowly(*args: Any, **options: Any) -> Any:
+        sleep_in_thread(0.6)
+        return connect(*args, **options)
+
+    async def send() -> None:
+        with pytest.raises(database.DatabaseUnavailable, match="no time"):
+            await database.run(hasty, lambda db: db.execute(text("SELECT 1")))
+
+    hasty.dispose()
+    monkeypatch.setattr(psycopg2, "connect", connect_slowly)
+    asyncio.run(send())

@@ -1,0 +1,61 @@
+"""Admission control: how many requests use the database at a time, and who waits for a turn."""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from typing import Self
+
+# The longest that a request waits for its turn.
+TURN_SECONDS = 2.5
+
+
+class Overloaded(Exception):
+    """No turn came in time. Nothing was sent to the database."""
+
+
+class Turns:
+    """An asynchronous context manager that at most `size` requests are inside of.
+
+    The others wait: first come, first served, as long as everybody's turn comes in time. A request
+    that waited in vain shows that more is asked for than can be served; until nobody waits any
+    more, the newest is served first then. Otherwise every answer would come as late as the limit
+    allows, and for as long after the load as the limit is.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._free = size
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._newest_first = False
+
+    async def __aenter__(self) -> Self:
+        if self._free:
+            self._free -= 1
+            return self
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._pass_on()  # the turn came while the request gave up
+            else:
+                with suppress(ValueError):
+                    self._waiting.remove(turn)
+            if isinstance(error, TimeoutError):
+                self._newest_first = True
+                raise Overloaded(f"no turn within {TURN_SECONDS} s") from None
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            turn = self._waiting.pop() if self._newest_first else self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._newest_first = False
+        self._free += 1
