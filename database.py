@@ -45,7 +45,7 @@ from sqlmodel import Session, SQLModel, create_engine
 
 import models
 from admission import Overloaded, Turns
-from settings import StartupError, get_settings
+from settings import get_settings
 
 log = logging.getLogger("tasks.database")
 
@@ -61,8 +61,6 @@ WORK_SECONDS = 5.25
 # that a connection is never replaced while the server still works for it.
 REPORT_SECONDS = 1
 A_DAY_SECONDS = 24 * 3600
-# The pauses between the tries of a start whose database does not answer.
-START_DELAYS_SECONDS = (0.5, 1, 2, 4, 4, 4, 4)
 # When it makes sense to come back after a 503: in general, and (at random between) in an overload.
 RETRY_SECONDS = 2
 OVERLOAD_RETRY_SECONDS = (2, 6)
@@ -246,25 +244,6 @@ def create_tables() -> None:
         except BaseException:
             connection.invalidate()  # the pool must not keep one with a transaction open
             raise
-
-
-async def create_tables_when_reachable() -> None:
-    """`create_tables`, for a database that may still be waking up."""
-    delays = iter(START_DELAYS_SECONDS)
-    while True:
-        try:
-            return await run_in_threadpool(create_tables)
-        except DBAPIError as error:
-            if not is_unavailable(error):
-                raise
-            reason = reason_of(error)
-            delay = next(delays, None)
-            if delay is None:
-                raise StartupError(
-                    f"The database cannot be reached ({describe(engine)}): {reason}"
-                ) from None
-            log.warning("The database does not answer yet, trying again in %s s: %s", delay, reason)
-            await asyncio.sleep(delay)
 
 
 WRITE_NOTHING = delete(models.Task).where(false())

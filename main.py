@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import database
 import logs
+import startup
 from auth import BEARER_SCHEME
 from body_limit import BodyLimit
 from errors import (
@@ -47,7 +48,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     log.info("Database: %s", database.describe(database.engine))
     if database.engine.dialect.name == "sqlite":
         log.warning("Tasks are kept in a local file; for PostgreSQL, set NEON_DATABASE_URL")
-    await database.create_tables_when_reachable()
+    await startup.create_tables_when_reachable()
     # What lives now lives until the end: the collector need not look at it again and again.
     thresholds = gc.get_threshold()
     gc.collect()

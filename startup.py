@@ -1,0 +1,98 @@
+"""The start: the tables are made, in a database that may still be waking up.
+
+Only what may pass is waited for. What cannot ends the start with one line that says what to do.
+"""
+
+import asyncio
+import logging
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.exc import DBAPIError
+
+import database
+from settings import StartupError
+
+log = logging.getLogger("tasks.database")
+
+# The pauses between the tries.
+DELAYS_SECONDS = (0.5, 1, 2, 4, 4, 4, 4)
+
+CREDENTIALS = "NEON_DATABASE_URL needs the user and the password that the server knows"
+TLS = "sslmode and certificates in NEON_DATABASE_URL must fit the server"
+# What never passes, and what helps. A refused connection brings no SQLSTATE, only the server's
+# text; in a language that is not here, it is waited for in vain.
+ADVICE = {
+    r"password authentication failed|no such user|SASL authentication failed": CREDENTIALS,
+    r'role ".*" does not exist|Tenant or user not found': CREDENTIALS,
+    r'database ".*" does not exist|no such database': "create it, or correct NEON_DATABASE_URL",
+    r"no pg_hba.conf entry": "the server's pg_hba.conf must let this user in from here",
+    r"endpoint could not be found|Endpoint ID is not": "copy NEON_DATABASE_URL from Neon again",
+    r"does not support SSL|certificate verify failed|root certificate file": TLS,
+    r"unsupported startup parameter": "take it out of NEON_DATABASE_URL; PgBouncer refuses it",
+    r"statement pooling mode": "set pool_mode = transaction in PgBouncer",
+    r"permission denied for schema (?P<schema>.+)": "GRANT USAGE, CREATE ON SCHEMA {schema}"
+    " TO {user}",
+    r"no schema has been selected": "the search_path must name a schema that exists",
+    r"unable to open database file|readonly database": "this user must be able to write to the"
+    " file and to its folder",
+    r"not a database": "NEON_DATABASE_URL names a file that is not SQLite's",
+}
+
+
+async def create_tables_when_reachable() -> None:
+    """`create_tables`, for a database that may still be waking up."""
+    delays = iter(DELAYS_SECONDS)
+    with _default_signal_handlers():
+        while True:
+            try:
+                return await run_in_threadpool(database.create_tables)
+            except DBAPIError as error:
+                reason = str(error.orig).strip().partition("\n")[0]
+                advice = _advice_on(reason)
+                if advice or not database.is_unavailable(error):
+                    raise StartupError(
+                        f"The database cannot be used ({database.describe(database.engine)}): "
+                        + "; ".join(filter(None, (reason, advice)))
+                    ) from None
+                delay = next(delays, None)
+                if delay is None:
+                    raise StartupError(
+                        "The database cannot be reached "
+                        f"({database.describe(database.engine)}): {reason}"
+                    ) from None
+                log.warning(
+                    "The database does not answer yet, trying again in %s s: %s", delay, reason
+                )
+                await asyncio.sleep(delay)
+
+
+def _advice_on(reason: str) -> str | None:
+    """What helps, if this never passes by itself."""
+    for pattern, advice in ADVICE.items():
+        found = re.search(pattern, reason)
+        if found:
+            return advice.format(**found.groupdict(), user=database.engine.url.username)
+    return None
+
+
+@contextmanager
+def _default_signal_handlers() -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the process at once: nothing has begun that needs an orderly end.
+
+    Uvicorn's own handlers only note the signal until the start is over.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # a test's: only the main thread may set handlers
+        return
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

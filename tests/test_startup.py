@@ -1,0 +1,115 @@
+"""A start that can never succeed ends at once, with one line that says what to do."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cluster import ROLE, ROLE_WITH_PASSWORD, SUPERUSER, Cluster, Database
+from gate import Gate
+from service import Service
+from waiting import eventually
+
+RunService = Callable[..., Service]
+# Less than the pause before a second try, if there were one, and the start of Python.
+EXIT_SECONDS = 10
+
+
+def last_words(service: Service) -> str:
+    """The one line of a service that could not start."""
+    service.process.wait(timeout=EXIT_SECONDS)
+    assert service.process.returncode == 3
+    log = service.log()
+    assert "trying again" not in log
+    assert "Traceback" not in log
+    return log.splitlines()[-2]
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        (
+            f"postgresql://{ROLE_WITH_PASSWORD}:hunter2@127.0.0.1:{{port}}/{{name}}",
+            ["password authentication failed", "NEON_DATABASE_URL needs the user and the password"],
+        ),
+        ("postgresql://stranger@127.0.0.1:{port}/{name}", ['role "stranger" does not exist']),
+        (
+            f"postgresql://{ROLE}@127.0.0.1:{{port}}/elsewhere",
+            ['database "elsewhere" does not exist', "create it, or correct NEON_DATABASE_URL"],
+        ),
+        (
+            f"postgresql://{ROLE}@127.0.0.1:{{port}}/{{name}}?sslmode=require",
+            ["server does not support SSL", "sslmode"],
+        ),
+        (
+            f"postgresql://{ROLE}@127.0.0.1:{{port}}/{{name}}?options=-csearch_path%3Dnowhere",
+            ["no schema has been selected", "search_path must name a schema that exists"],
+        ),
+    ],
+)
+def test_a_start_at_a_database_that_does_not_let_it_in_ends_at_once(
+    cluster: Cluster, run_service: RunService, url: str, words: list[str]
+) -> None:
+    database = Database(cluster)
+
+    with run_service(
+        NEON_DATABASE_URL=url.format(port=cluster.port, name=database.name)
+    ) as service:
+        line = last_words(service)
+
+    assert "The database cannot be used (PostgreSQL, database " in line
+    assert [word for word in words if word not in line] == []
+    assert "hunter2" not in service.log()
+
+
+def test_a_start_without_the_right_to_create_tables_names_the_grant_that_helps(
+    cluster: Cluster, run_service: RunService
+) -> None:
+    database = Database(cluster)
+    cluster.run(f"ALTER DATABASE {database.name} OWNER TO {SUPERUSER}")
+
+    with run_service(NEON_DATABASE_URL=database.url()) as service:
+        line = last_words(service)
+    _, _, grant = line.rpartition("; ")
+    database.run(grant)
+    with run_service(NEON_DATABASE_URL=database.url()) as service:
+        service.wait_until_started()
+
+    assert grant == f"GRANT USAGE, CREATE ON SCHEMA public TO {ROLE}"
+
+
+def test_a_start_at_an_sqlite_file_that_cannot_be_opened_ends_at_once(
+    tmp_path: Path, run_service: RunService
+) -> None:
+    with run_service(NEON_DATABASE_URL=f"sqlite:///{tmp_path}") as service:
+        line = last_words(service)
+
+    assert "unable to open database file" in line
+    assert "write to the file and to its folder" in line
+
+
+def test_a_start_at_a_file_of_another_kind_ends_at_once(
+    tmp_path: Path, run_service: RunService
+) -> None:
+    other = tmp_path / "notes.db"
+    other.write_text("Buy groceries. " * 100)
+
+    with run_service(NEON_DATABASE_URL=f"sqlite:///{other}") as service:
+        line = last_words(service)
+
+    assert "names a file that is not SQLite's" in line
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("state", ["silent", "refusing"])
+def test_a_start_that_waits_for_its_database_ends_when_it_is_told_to(
+    cluster: Cluster, run_service: RunService, state: str, number: signal.Signals
+) -> None:
+    database = Database(cluster)
+    with Gate(cluster.port) as gate:
+        gate.silence() if state == "silent" else gate.refuse()
+        with run_service(NEON_DATABASE_URL=database.url(port=gate.port)) as service:
+            eventually("the wait", lambda: "Database: PostgreSQL" in service.log(), seconds=20)
+            service.process.send_signal(number)
+
+            assert service.process.wait(timeout=2) == -number
