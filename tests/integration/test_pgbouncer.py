@@ -29,9 +29,9 @@ SERVER_CONNECTIONS = 5
 
 
 class PgBouncer:
-    """PgBouncer before a cluster, in transaction mode, otherwise as it is by default."""
+    """PgBouncer before a cluster, but for its mode as it is by default."""
 
-    def __init__(self, folder: Path, cluster: Cluster) -> None:
+    def __init__(self, folder: Path, cluster: Cluster, pool_mode: str = "transaction") -> None:
         self.port = free_port()
         self._folder = folder
         users = folder / "users.txt"
@@ -47,7 +47,7 @@ listen_port = {self.port}
 unix_socket_dir =
 auth_type = trust
 auth_file = {users}
-pool_mode = transaction
+pool_mode = {pool_mode}
 default_pool_size = {SERVER_CONNECTIONS}
 """
         )
@@ -91,15 +91,20 @@ class Deployment:
 def deployment(cluster: Cluster, run_service: Callable[..., Service]) -> Iterator[Deployment]:
     """Two workers, which started together on an empty database behind PgBouncer."""
     database = Database(cluster)
-    folder = cluster.folder.parent / "pgbouncer"
-    folder.mkdir()
     with (
-        PgBouncer(folder, cluster) as bouncer,
+        PgBouncer(folder_beside(cluster), cluster) as bouncer,
         run_service(workers=2, NEON_DATABASE_URL=database.url(port=bouncer.port)) as service,
     ):
         service.wait_until_started()
         yield Deployment(service, bouncer, database)
     assert "Traceback" not in service.log()
+
+
+def folder_beside(cluster: Cluster) -> Path:
+    """A folder that PgBouncer may read: it does not run as root."""
+    folder = cluster.folder.parent / uuid4().hex
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture
@@ -197,3 +202,19 @@ def test_a_create_creates_once_after_a_restart_of_pgbouncer(
     assert {answer.status_code for answer in answers} == {201}
     listed = deployment.service.client.get(f"/api/{user}/tasks", headers=bearer(user))
     assert len(listed.json()["data"]) == 20
+
+
+def test_a_start_behind_statement_pooling_ends_at_once(
+    cluster: Cluster, run_service: Callable[..., Service]
+) -> None:
+    database = Database(cluster)
+    with (
+        PgBouncer(folder_beside(cluster), cluster, pool_mode="statement") as bouncer,
+        run_service(NEON_DATABASE_URL=database.url(port=bouncer.port)) as service,
+    ):
+        service.process.wait(timeout=ANSWER_SECONDS)
+
+    assert service.process.returncode == 3
+    line = service.log().splitlines()[-2]
+    assert "statement pooling mode" in line
+    assert line.endswith("set pool_mode = transaction in PgBouncer")
