@@ -17,6 +17,7 @@ from sqlmodel import Session, SQLModel, create_engine
 import auth
 import database
 import main
+import postgres
 from models import Task
 from settings import get_settings
 
@@ -211,7 +212,7 @@ def test_the_list_is_read_from_an_index_on_the_user_and_not_sorted(
 def hasty(postgresql_url: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """An engine whose requests have a second, half of which is for the server's report."""
     engine = database.make_engine(postgresql_url)
-    monkeypatch.setattr(database, "REPORT_SECONDS", 0.5)
+    monkeypatch.setattr(postgres, "REPORT_SECONDS", 0.5)
     monkeypatch.setattr(database, "WORK_SECONDS", 1)
     asyncio.run(sleep(engine, 0))  # SQLAlchemy knows the server from now on
     yield engine

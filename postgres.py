@@ -1,0 +1,232 @@
+"""psycopg2 on the event loop: an engine whose statements wait without a thread, and not for ever.
+
+psycopg2 is synchronous, but asks a wait callback to wait for its socket. A statement runs in a
+greenlet on the event loop, and the callback lets the loop wait (`_wait`): a thousand requests can
+wait without a thousand threads. Where no loop can wait, psycopg2 waits in its thread.
+"""
+
+import asyncio
+import select
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
+
+import psycopg2
+from anyio.to_thread import run_sync
+from psycopg2.extensions import POLL_OK, POLL_READ, set_wait_callback
+from psycopg2.extensions import connection as PsycopgConnection
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import URL, Dialect, Engine, ExceptionContext
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.util import await_only
+from sqlalchemy.util.concurrency import in_greenlet
+
+# The longest that PostgreSQL works on one statement, waiting for locks included.
+STATEMENT_SECONDS = 4
+# What the server is given to report that limit. It always gives up before the request does, so that
+# a connection is never replaced while the server still works for it.
+REPORT_SECONDS = 1
+# The longest that a thread waits for PostgreSQL: for a new connection, which wakes a sleeping Neon,
+# or for a statement at the start.
+THREAD_SECONDS = 5
+A_DAY_SECONDS = 24 * 3600
+# A connection that is younger leads to where the database's name leads now.
+YOUNG_SECONDS = 2
+
+# What passes by itself, by SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
+READ_ONLY = "25006"
+PASSING_STATES = frozenset(
+    {
+        READ_ONLY,  # a replica, or a primary during its failover
+        "25P03",  # idle in transaction too long, as the database is set up
+        "25P04",  # likewise, a transaction that took too long
+        "72000",  # snapshot too old
+    }
+)
+PASSING_CLASSES = frozenset(
+    {
+        "08",  # connection exception
+        "40",  # transaction rollback: a deadlock, say
+        "53",  # insufficient resources: disk full, out of memory, too many connections
+        "55",  # object not in prerequisite state: a lock that was not to be had
+        "57",  # operator intervention: shutdown, start, statement timeout
+        "58",  # system error: what its disk did not do
+    }
+)
+
+# When the current request gives up, by `time.monotonic`.
+_deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
+
+
+@contextmanager
+def deadline_in(seconds: float) -> Iterator[None]:
+    """Let what happens inside end in time: connecting here, a statement on the server."""
+    token = _deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def passes(sqlstate: str) -> bool:
+    """Whether what went wrong passes without a change of the code or of the database."""
+    return sqlstate[:2] in PASSING_CLASSES or sqlstate in PASSING_STATES
+
+
+class OwnConnection(PsycopgConnection):
+    """A connection of this service, which `_wait` tells from others in the process."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.opened = time.monotonic()
+
+
+class BoundedCursor(psycopg2.extensions.cursor):
+    """Sends a limit of time with each statement.
+
+    In the statement's own query string the limit costs no round trip and ends with it. PgBouncer
+    refuses it as a connection's option, and a plain SET would reach other clients there.
+    """
+
+    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 (psycopg2's name)
+        left = _deadline.get() - time.monotonic() - REPORT_SECONDS
+        if left <= 0:
+            raise psycopg2.OperationalError("connecting left no time for the statement")
+        limit = min(left, STATEMENT_SECONDS)
+        super().execute(f"SET LOCAL statement_timeout = {limit * 1000:.0f}; {query}", vars)
+
+
+def make_engine(url: URL, **pool_options: Any) -> Engine:
+    """An engine in AUTOCOMMIT: no `BEGIN` or `COMMIT` travels, and nothing needs a connection to
+    remember anything between statements, as PgBouncer's transaction mode requires.
+    """
+    engine = create_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        use_native_hstore=False,  # would ask every new connection for a type that is not used
+        connect_args={
+            "connection_factory": OwnConnection,
+            "cursor_factory": BoundedCursor,
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": THREAD_SECONDS * 1000,
+            "application_name": "tasks-api",
+        },
+        pool_pre_ping=True,
+        pool_reset_on_return=None,  # in AUTOCOMMIT there is nothing to roll back
+        **pool_options,
+    )
+    engine.dialect.do_ping = _is_open  # type: ignore[method-assign, assignment]
+    event.listen(engine, "do_connect", _connect_in_thread)
+    event.listen(engine, "handle_error", _distrust_pool)
+    return engine
+
+
+def _is_open(connection: Any) -> bool:
+    """What SQLAlchemy's `pool_pre_ping` asks, without its round trip for each request.
+
+    An idle connection becomes readable only when the server closes it. No statement is sent again
+    instead, which could write twice.
+    """
+    if _is_ready(connection.fileno(), POLL_READ, seconds=0):
+        raise DisconnectionError(
+            "closed by the server while idle"
+        )  # only this one: others may live
+    return True
+
+
+def _connect_in_thread(
+    dialect: Dialect, record: object, args: list[Any], options: dict[str, Any]
+) -> PsycopgConnection | None:
+    # libpq resolves names blockingly, and asynchronously it ignores `connect_timeout`.
+    if in_greenlet():
+        connect = partial(psycopg2.connect, *args, **options)
+        connection: PsycopgConnection = await_only(run_sync(connect, abandon_on_cancel=True))
+        return connection
+    return None
+
+
+def _distrust_pool(context: ExceptionContext) -> None:
+    """Have SQLAlchemy replace the pool's connections, each when it is used next, if one shows that
+    the others are of no use either.
+    """
+    error = context.original_exception
+    if isinstance(error, asyncio.CancelledError):
+        # The server did not even report its own limit in time: it is silent.
+        context.invalidate_pool_on_disconnect = time.monotonic() >= _deadline.get()
+    elif getattr(error, "pgcode", None) == READ_ONLY and context.connection:
+        # After a failover, what was connected before leads to what is a replica now.
+        connection = context.connection.connection.dbapi_connection
+        assert isinstance(connection, OwnConnection)
+        context.is_disconnect = time.monotonic() - connection.opened > YOUNG_SECONDS
+
+
+def can_wait_on_loop(engine: Engine) -> bool:
+    """Whether a statement can wait on the event loop. It cannot
+
+    - with another driver than psycopg2;
+    - before SQLAlchemy has learned the server's version, holding a lock that a greenlet must not
+      wait for;
+    - while sessions in threads have all connections, since it cannot wait for one of those;
+    - on Windows, whose event loop does not watch file descriptors.
+    """
+    return (
+        engine.dialect.driver == "psycopg2"
+        and getattr(engine.dialect, "server_version_info", None) is not None
+        and isinstance(engine.pool, QueuePool)
+        and engine.pool.checkedout() < engine.pool.size()
+        and sys.platform != "win32"
+    )
+
+
+def _wait(connection: PsycopgConnection) -> None:
+    """psycopg2's wait callback: https://www.psycopg.org/docs/advanced.html#green-support"""
+    # The callback is the process's: it must not hurry the connections of others, a test's say.
+    is_own = isinstance(connection, OwnConnection)
+    deadline = time.monotonic() + (THREAD_SECONDS if is_own else A_DAY_SECONDS)
+    if is_own:
+        deadline = min(deadline, _deadline.get())
+    while (state := connection.poll()) != POLL_OK:
+        if in_greenlet():
+            _let_loop_wait(connection.fileno(), state)
+        elif not _is_ready(connection.fileno(), state, deadline - time.monotonic()):
+            raise psycopg2.OperationalError("the database did not answer in time")
+
+
+set_wait_callback(_wait)
+
+
+def _let_loop_wait(descriptor: int, state: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    is_read = state == POLL_READ
+    (loop.add_reader if is_read else loop.add_writer)(descriptor, _wake, ready)
+    try:
+        await_only(ready)
+    finally:
+        (loop.remove_reader if is_read else loop.remove_writer)(descriptor)
+
+
+def _wake(waiting: "asyncio.Future[None]") -> None:
+    if not waiting.done():
+        waiting.set_result(None)
+
+
+def _is_ready(descriptor: int, state: int, seconds: float) -> bool:
+    """Whether the socket becomes readable (or writable) within `seconds`."""
+    if sys.platform == "win32":
+        waiting = (
+            [descriptor] if state == POLL_READ else [],
+            [descriptor] if state != POLL_READ else [],
+        )
+        return any(select.select(*waiting, [], max(seconds, 0)))
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN if state == POLL_READ else select.POLLOUT)
+    return bool(poll.poll(max(seconds, 0) * 1000))
