@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from contextlib import suppress
 from typing import Self
 
 # The longest that a request waits for its turn.
@@ -31,25 +30,30 @@ class Turns:
         if self._free:
             self._free -= 1
             return self
-        turn = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
         self._waiting.append(turn)
+        limit = loop.call_later(TURN_SECONDS, self._refuse, turn)
         try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await turn
-        except BaseException as error:
-            if turn.done() and not turn.cancelled():
-                self._pass_on()  # the turn came while the request gave up
-            else:
-                with suppress(ValueError):
-                    self._waiting.remove(turn)
-            if isinstance(error, TimeoutError):
-                self._newest_first = True
-                raise Overloaded(f"no turn within {TURN_SECONDS} s") from None
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self._pass_on()  # the turn came at the same moment
+            elif turn in self._waiting:
+                self._waiting.remove(turn)
             raise
+        finally:
+            limit.cancel()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._pass_on()
+
+    def _refuse(self, turn: "asyncio.Future[None]") -> None:
+        if not turn.done():
+            self._waiting.remove(turn)
+            self._newest_first = True
+            turn.set_exception(Overloaded(f"no turn within {TURN_SECONDS} s"))
 
     def _pass_on(self) -> None:
         while self._waiting:

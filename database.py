@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -168,20 +169,18 @@ async def run(source: Source, work: Callable[[Connection | Session], T]) -> T:
     """
     try:
         async with _turns():
-            return await _work(source, work)
+            deadline = postgres.deadline.set(time.monotonic() + WORK_SECONDS)
+            try:
+                async with asyncio.timeout(WORK_SECONDS):
+                    if isinstance(source, Engine) and postgres.can_wait_on_loop(source):
+                        return await greenlet_spawn(_commit, source, work)
+                    return await run_in_threadpool(_commit, source, work)
+            finally:
+                postgres.deadline.reset(deadline)
     except Overloaded as refusal:
         # Those that are refused together had better not come back together.
         retry_after = random.randint(*OVERLOAD_RETRY_SECONDS)  # noqa: S311 (no secret)
         raise DatabaseUnavailable(str(refusal), retry_after) from None
-
-
-async def _work(source: Source, work: Callable[[Connection | Session], T]) -> T:
-    on_loop = isinstance(source, Engine) and postgres.can_wait_on_loop(source)
-    run_in = greenlet_spawn if on_loop else run_in_threadpool
-    try:
-        with postgres.deadline_in(WORK_SECONDS):
-            async with asyncio.timeout(WORK_SECONDS):
-                return await run_in(_commit, source, work)
     except (TimeoutError, PoolTimeoutError) as error:
         raise DatabaseUnavailable(f"no answer within {WORK_SECONDS} s") from error
     except DBAPIError as error:

@@ -9,8 +9,6 @@ import asyncio
 import select
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -59,18 +57,9 @@ PASSING_CLASSES = frozenset(
     }
 )
 
-# When the current request gives up, by `time.monotonic`.
-_deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
-
-
-@contextmanager
-def deadline_in(seconds: float) -> Iterator[None]:
-    """Let what happens inside end in time: connecting here, a statement on the server."""
-    token = _deadline.set(time.monotonic() + seconds)
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
+# When the current request gives up, by `time.monotonic`. Connecting ends by then; on the server, a
+# statement ends before.
+deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 
 
 def passes(sqlstate: str) -> bool:
@@ -94,7 +83,7 @@ class BoundedCursor(psycopg2.extensions.cursor):
     """
 
     def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 (psycopg2's name)
-        left = _deadline.get() - time.monotonic() - REPORT_SECONDS
+        left = deadline.get() - time.monotonic() - REPORT_SECONDS
         if left <= 0:
             raise psycopg2.OperationalError("connecting left no time for the statement")
         limit = min(left, STATEMENT_SECONDS)
@@ -160,7 +149,7 @@ def _distrust_pool(context: ExceptionContext) -> None:
     error = context.original_exception
     if isinstance(error, asyncio.CancelledError):
         # The server did not even report its own limit in time: it is silent.
-        context.invalidate_pool_on_disconnect = time.monotonic() >= _deadline.get()
+        context.invalidate_pool_on_disconnect = time.monotonic() >= deadline.get()
     elif getattr(error, "pgcode", None) == READ_ONLY and context.connection:
         # After a failover, what was connected before leads to what is a replica now.
         connection = context.connection.connection.dbapi_connection
@@ -189,14 +178,14 @@ def can_wait_on_loop(engine: Engine) -> bool:
 def _wait(connection: PsycopgConnection) -> None:
     """psycopg2's wait callback: https://www.psycopg.org/docs/advanced.html#green-support"""
     # The callback is the process's: it must not hurry the connections of others, a test's say.
-    is_own = isinstance(connection, OwnConnection)
-    deadline = time.monotonic() + (THREAD_SECONDS if is_own else A_DAY_SECONDS)
-    if is_own:
-        deadline = min(deadline, _deadline.get())
+    if isinstance(connection, OwnConnection):
+        end = min(time.monotonic() + THREAD_SECONDS, deadline.get())
+    else:
+        end = time.monotonic() + A_DAY_SECONDS
     while (state := connection.poll()) != POLL_OK:
         if in_greenlet():
             _let_loop_wait(connection.fileno(), state)
-        elif not _is_ready(connection.fileno(), state, deadline - time.monotonic()):
+        elif not _is_ready(connection.fileno(), state, end - time.monotonic()):
             raise psycopg2.OperationalError("the database did not answer in time")
 
 

@@ -126,7 +126,11 @@ class Server:
 
 @contextmanager
 def running(
-    name: str, database_url: str, folder: Path, settings: Mapping[str, str] = {}
+    name: str,
+    database_url: str,
+    folder: Path,
+    settings: Mapping[str, str] = {},
+    root: Path = ROOT,
 ) -> Iterator[Server]:
     """A server, from its first answer on. It logs to a file in `folder`, as in production."""
     port = _free_port()
@@ -141,7 +145,7 @@ def running(
     command = [sys.executable, "-m", "uvicorn", APPS[name], "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+            command, cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
     server = Server(name, port, process)
     try:
