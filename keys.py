@@ -22,14 +22,15 @@ from jose.utils import base64url_decode
 
 log = logging.getLogger("tasks.keys")
 
-# What a key is decides its one algorithm; python-jose would let the token's header choose.
-ALGORITHM_OF = {
-    ("OKP", "Ed25519"): "EdDSA",
-    ("EC", "P-256"): "ES256",
-    ("EC", "P-521"): "ES512",
-    ("RSA", None): "RS256",
+# What a key is decides its one algorithm; python-jose would let the token's header choose. EdDSA
+# over Ed25519 has two names: that of RFC 8037, and one of its own since RFC 9864.
+NAMES_OF_ALGORITHM = {
+    ("OKP", "Ed25519"): ("EdDSA", "Ed25519"),
+    ("EC", "P-256"): ("ES256",),
+    ("EC", "P-521"): ("ES512",),
+    ("RSA", None): ("RS256",),
 }
-ALGORITHMS = frozenset(ALGORITHM_OF.values())
+ALGORITHMS = frozenset(name for names in NAMES_OF_ALGORITHM.values() for name in names)
 PUBLIC_PARAMETERS = ("kty", "crv", "x", "y", "n", "e")
 
 # The whole of one fetch, and all that a request may wait for keys.
@@ -77,19 +78,19 @@ class PublicKey:
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         kind = (str(parameters.get("kty")), parameters.get("crv"))
-        algorithm = ALGORITHM_OF.get(kind)
-        if algorithm is None or parameters.get("alg", algorithm) != algorithm:
+        names = NAMES_OF_ALGORITHM.get(kind)
+        if names is None or parameters.get("alg", names[0]) not in names:
             raise ValueError(f"keys of the kind {kind} for {parameters.get('alg')} are unsupported")
         if parameters.get("use", "sig") != "sig":
             raise ValueError("it is not for signatures")
-        self.algorithm = algorithm
+        self.names_of_algorithm = names
         self.parameters = {
             name: parameters[name] for name in PUBLIC_PARAMETERS if name in parameters
         }
-        self._key = jwk.construct(self.parameters, algorithm)
+        self._key = jwk.construct(self.parameters, names[0])
 
     def verifies(self, algorithm: str, message: bytes, signature: bytes) -> bool:
-        return algorithm == self.algorithm and bool(self._key.verify(message, signature))
+        return algorithm in self.names_of_algorithm and bool(self._key.verify(message, signature))
 
 
 @cache

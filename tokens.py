@@ -26,7 +26,13 @@ SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 TYPES = ("JWT", "at+jwt")
 
 # Junk of another length is refused before a key is asked for. RSA keys have 2048 bits or more.
-SIGNATURE_BYTES = {"EdDSA": [64], "ES256": [64], "ES512": [132], "RS256": range(256, 2049)}
+SIGNATURE_BYTES = {
+    "EdDSA": [64],
+    "Ed25519": [64],
+    "ES256": [64],
+    "ES512": [132],
+    "RS256": range(256, 2049),
+}
 
 # Far beyond any date, and within what a float holds exactly.
 TIME_MAX = 2**53

@@ -10,6 +10,7 @@ from typing import Any
 import key_server
 import pytest
 from conftest import OWNER, SECRET, SOMEONE_ELSE, bearer
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from key_server import KeyServer, Mood
@@ -21,6 +22,8 @@ from signing import (
     better_auth_claims,
     hs256,
     make_key,
+    signed,
+    without_absent,
 )
 from waiting import eventually
 
@@ -109,6 +112,49 @@ def test_a_key_of_each_kind_opens_its_users_tasks_and_nobody_elses(
     assert own.status_code == 200
     assert [task["title"] for task in own.json()["data"]] == ["Alice's"]
     assert others.status_code == 403
+
+
+@pytest.mark.parametrize("name_of_key", ["EdDSA", "Ed25519", ABSENT])
+@pytest.mark.parametrize("name_in_token", ["EdDSA", "Ed25519"])
+def test_ed25519_has_two_names_in_keys_and_in_tokens(
+    server: KeyServer, ask: Ask, name_of_key: Any, name_in_token: str
+) -> None:
+    key = make_key()
+    server.keys = [without_absent({**key.jwk, "alg": name_of_key})]
+
+    response = ask(key.token(server.claims(OWNER), alg=name_in_token))
+
+    assert_opened(response)
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "ES512", "RS256"])
+def test_ed25519_is_the_name_of_no_other_key(
+    server: KeyServer, ask: Ask, algorithm: Algorithm
+) -> None:
+    key, good = make_key(algorithm), make_key(kid="a-good-key")
+    server.keys = [{**key.jwk, "alg": "Ed25519"}, good.jwk]
+
+    response = ask(server.token(key, OWNER))
+    renamed = ask(key.token(server.claims(OWNER), alg="Ed25519"))
+
+    assert_unauthorized(response)
+    assert_unauthorized(renamed)
+
+
+@pytest.mark.parametrize("name", ["EdDSA", "Ed25519", "Ed448", ABSENT])
+def test_a_key_over_ed448_serves_under_no_name(server: KeyServer, ask: Ask, name: Any) -> None:
+    private = Ed448PrivateKey.generate()
+    x = base64url(private.public_key().public_bytes_raw())
+    listed = {"kty": "OKP", "crv": "Ed448", "x": x, "alg": name, "kid": "a-key"}
+    server.keys = [without_absent(listed), make_key(kid="a-good-key").jwk]
+
+    responses = [
+        ask(signed({"alg": alg, "kid": "a-key"}, server.claims(OWNER), private.sign))
+        for alg in ("EdDSA", "Ed25519", "Ed448")
+    ]
+
+    for response in responses:
+        assert_unauthorized(response)
 
 
 def test_keys_of_every_kind_and_the_shared_secret_serve_side_by_side(
@@ -626,7 +672,7 @@ def test_a_symmetric_key_in_the_list_is_no_secret(
 def test_the_shared_secret_does_not_stand_in_for_a_key(server: KeyServer, ask: Ask) -> None:
     tokens = [
         hs256(server.claims(OWNER), {"alg": algorithm, "kid": make_key().kid}, secret=SECRET)
-        for algorithm in ("EdDSA", "ES256", "ES512", "RS256")
+        for algorithm in ("EdDSA", "Ed25519", "ES256", "ES512", "RS256")
     ]
 
     responses = [ask(token) for token in tokens]
