@@ -137,6 +137,11 @@ def _subject_of(claims: dict[str, Any]) -> str:
     return subject
 
 
+def _check_is_bearer(claims: dict[str, Any]) -> None:
+    if "cnf" in claims:
+        raise TokenRefused("bound to a key of its holder (cnf): not a bearer token")
+
+
 def _is_text(value: str) -> bool:
     """Whether it is free of lone surrogates, which no database stores."""
     try:
@@ -170,6 +175,7 @@ class TokenVerifier:
         token = parse(text)
         # First what needs no key, so that a fetch is made for plausible tokens only.
         user_id = _subject_of(token.claims)
+        _check_is_bearer(token.claims)
         _check_times(token.claims)
         key = None
         if token.algorithm == "HS256":

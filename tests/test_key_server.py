@@ -737,6 +737,8 @@ BAD_CLAIMS: dict[str, dict[str, Any]] = {
     "a subject with NUL": {"sub": "user_alice\0"},
     "a subject with half a surrogate pair": {"sub": "\ud800"},
     "a subject of 256 characters": {"sub": "u" * 256},
+    "a confirmation of its holder by DPoP": {"cnf": {"jkt": "x"}},
+    "a confirmation of its holder that is null": {"cnf": None},
 }
 
 
@@ -888,6 +890,7 @@ REASONS: dict[str, Make] = {
     "subject": lambda server, key: server.token(key, OWNER, sub=ABSENT),
     "key id": lambda server, key: key.token(server.claims(OWNER), kid=ABSENT),
     "type": lambda server, key: key.token(server.claims(OWNER), typ="dpop+jwt"),
+    "cnf": lambda server, key: server.token(key, OWNER, cnf={"jkt": "x"}),
 }
 
 

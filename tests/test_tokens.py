@@ -395,6 +395,14 @@ BAD_TOKENS = {
     "a user id under other names": token(
         {"user_id": OWNER, "uid": OWNER, "id": OWNER, "Sub": OWNER}
     ),
+    # Tokens that are good only with a key of their holder (RFC 7800, section 3.1)
+    **{
+        f"confirmation of the holder by {text[:30]}": claim("cnf", text)
+        for text in (
+            *('{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}', '{"x5t#S256":"x"}'),
+            *('{"jwk":{"kty":"OKP","crv":"Ed25519","x":"x"}}', '{"kid":"a"}', "{}", "null", '""'),
+        )
+    },
     # Size
     "more than 8 kB": token({"sub": OWNER, "padding": "x" * 8300}),
     "60 kB": token({"sub": OWNER, "padding": "x" * 45_000}),
