@@ -74,6 +74,9 @@ def parse(text: str) -> Token:
         raise TokenRefused("longer than 8 kB")
     shape = SHAPE.fullmatch(text)
     if shape is None:
+        # Better Auth's `session.token` has no dot, and its cookie one, before a signature.
+        if text.count(".") <= 1:
+            raise TokenRefused("not a JWT: is it session.token? authClient.token() gives the JWT")
         raise TokenRefused("not a JWT")
     header_part, claims_part, signature_part = shape.groups()
     header, claims = _object_in(header_part), _object_in(claims_part)

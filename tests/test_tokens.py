@@ -416,6 +416,28 @@ def test_a_bad_token_is_401(client: TestClient, text: str) -> None:
     assert_unauthorized(response)
 
 
+SESSION_TOKEN = "q3DkdxZAE9nDzzlYNLp0aF8guanXUJpj"
+SENT_INSTEAD_OF_A_JWT = {
+    "session.token": SESSION_TOKEN,
+    "the cookie of the session": f"{SESSION_TOKEN}.Gd9S9DWFP6TRJcCEm1r2%2BzVtvnRbwQ%2Fk%3D",
+    "the cookie of the session, decoded": f"{SESSION_TOKEN}.Gd9S9DWFP6TRJcCEm1r2+zVtvnRbwQ/k=",
+    "undefined": "undefined",
+}
+
+
+@pytest.mark.parametrize("text", SENT_INSTEAD_OF_A_JWT.values(), ids=list(SENT_INSTEAD_OF_A_JWT))
+def test_the_log_says_where_the_jwt_is_when_the_sessions_token_was_sent(
+    client: TestClient, logged: list[str], text: str
+) -> None:
+    response = client.get(TASKS, headers={"Authorization": f"Bearer {text}"})
+
+    assert_unauthorized(response)
+    (line,) = logged
+    assert "session.token" in line
+    assert "authClient.token()" in line
+    assert not [piece for piece in text.split(".") if piece in line]
+
+
 def test_a_bad_token_is_401_every_time(client: TestClient) -> None:
     headers = {"Authorization": f"Bearer {token({'sub': OWNER, 'exp': int(time()) - 60})}"}
 

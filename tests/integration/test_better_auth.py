@@ -199,6 +199,16 @@ def test_no_cookie_of_a_session_opens_anything(system: System, strategy: str, by
         assert tasks_of(alice, service, alice.token()).status_code == 200
 
 
+def test_the_sessions_token_is_401_and_the_log_names_what_to_send(system: System) -> None:
+    with system() as (service, alice, _):
+        session = alice.browser.get("/api/auth/get-session").json()["session"]
+        refused = tasks_of(alice, service, session["token"])
+
+        assert refused.status_code == 401
+        assert "authClient.token()" in service.log()
+        assert session["token"] not in service.log()
+
+
 def test_a_token_of_an_email_verification_link_opens_nothing(system: System) -> None:
     with system() as (service, alice, bob):
         mailed = alice.browser.get("/mailed-tokens").json()
