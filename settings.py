@@ -4,6 +4,7 @@ Values come from the process environment or from `.env` beside this file; an emp
 "not set". Nothing here connects to anything.
 """
 
+import re
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,9 @@ from sqlalchemy.exc import ArgumentError
 
 HERE = Path(__file__).resolve().parent
 PLACEHOLDER_SECRET = "your-32-char-secret-here"  # noqa: S105 (refused as a secret)
+
+# JavaScript's parseInt, which reads the version for Better Auth, ignores what follows its digits.
+VERSION_AND_SECRET = re.compile(r"\s*([+-]?[0-9]+)[^:]*:(.*)", re.DOTALL)
 
 # Uvicorn's exit code for "would fail on every restart": it stops `--workers` from respawning.
 STARTUP_FAILURE = 3
@@ -90,6 +94,31 @@ def _postgresql_url(url: URL) -> URL:
     return url
 
 
+def versioned_secrets(value: str) -> tuple[str, ...]:
+    """The secrets of `2:new,1:old`, judged as Better Auth's `parseSecretsEnv` judges them.
+
+    Raises ValueError with a text that quotes nothing of the value.
+    """
+    secrets: dict[int, str] = {}
+    for position, entry in enumerate(value.split(","), 1):
+        match = VERSION_AND_SECRET.fullmatch(entry)
+        version, secret = (int(match[1]), match[2].strip()) if match else (-1, "")
+        if version < 0 or not secret:
+            raise ValueError(f"must be of the form 2:new,1:old, which its entry {position} is not")
+        if version in secrets:
+            raise ValueError(f"names the version of its entry {position} twice")
+        if secret == PLACEHOLDER_SECRET:
+            raise ValueError("holds the placeholder of .env.example: use the front end's own value")
+        secrets[version] = only_text(secret)
+    return tuple(secrets.values())
+
+
+def only_text(secret: str) -> str:
+    if any("\ud800" <= character <= "\udfff" for character in secret):
+        raise ValueError("is not UTF-8")
+    return secret
+
+
 HttpUrl = Annotated[str, AfterValidator(http_url)]
 
 
@@ -106,6 +135,7 @@ class Settings(BaseSettings):
 
     neon_database_url: SecretStr = SecretStr(f"sqlite:///{HERE / 'tasks.db'}")
     better_auth_secret: SecretStr | None = None
+    better_auth_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     better_auth_url: HttpUrl = "http://localhost:3000"
     better_auth_jwks_url: HttpUrl | None = None
     better_auth_issuer: str | None = None
@@ -132,11 +162,12 @@ class Settings(BaseSettings):
     @field_validator("better_auth_secret")
     @classmethod
     def _only_text(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and any(
-            "\ud800" <= character <= "\udfff" for character in value.get_secret_value()
-        ):
-            raise ValueError("is not UTF-8")
-        return value
+        return value and SecretStr(only_text(value.get_secret_value()))
+
+    @field_validator("better_auth_secrets", mode="before")
+    @classmethod
+    def _split_secrets(cls, value: Any) -> Any:
+        return versioned_secrets(value) if isinstance(value, str) else value
 
     @field_validator("neon_database_url")
     @classmethod
@@ -171,17 +202,24 @@ class Settings(BaseSettings):
         """The origins whose pages may read the answers."""
         return self.cors_origins or (self.front_end_origin,)
 
+    @property
+    def shared_secrets(self) -> tuple[str, ...]:
+        """The secrets whose HS256 tokens are good. Better Auth signs with the first."""
+        secrets = (*self.better_auth_secrets, *filter(None, [self.better_auth_secret]))
+        values = (secret.get_secret_value() for secret in secrets)
+        return tuple(value for value in values if not value.isspace())
+
     def required_secret(self) -> str:
         """The secret that the front end signs with. Without it nothing can be served."""
-        secret = self.better_auth_secret and self.better_auth_secret.get_secret_value()
-        if not secret or secret.isspace():
+        secrets = self.shared_secrets
+        if not secrets:
             raise StartupError("BETTER_AUTH_SECRET is not set: use the front end's own value")
-        if secret == PLACEHOLDER_SECRET:
+        if PLACEHOLDER_SECRET in secrets:
             raise StartupError(
                 "BETTER_AUTH_SECRET is still the placeholder of .env.example: "
                 "use the front end's own value"
             )
-        return secret
+        return secrets[0]
 
 
 @lru_cache

@@ -1,6 +1,6 @@
 """Which tokens are good: from a JWT to its claims.
 
-HS256 tokens are signed with the shared secret, all others with a key of the front end's key server.
+HS256 tokens are signed with a shared secret, all others with a key of the front end's key server.
 The server chooses: an algorithm has one source of keys, and a key verifies one algorithm.
 """
 
@@ -158,8 +158,7 @@ class TokenVerifier:
     """Tells good tokens from others, as one set of settings says."""
 
     def __init__(self, settings: Settings) -> None:
-        secret = settings.better_auth_secret
-        self._secret = _shared_key(secret.get_secret_value()) if secret else None
+        self._secrets = [_shared_key(secret) for secret in settings.shared_secrets]
         self._key_server = KeyServer(settings.jwks_url)
         self._issuer = settings.issuer
         self._audience = settings.audience
@@ -182,7 +181,7 @@ class TokenVerifier:
         _check_times(token.claims)
         key = None
         if token.algorithm == "HS256":
-            self._check_shared_secret(token)
+            self._check_shared_secrets(token)
         elif token.algorithm in ALGORITHMS:
             self._check_front_end(token.claims)
             key = await self._check_public_key(token, user_id)
@@ -201,9 +200,11 @@ class TokenVerifier:
             token.key_id is None or self._key_server.known(token.key_id) is token.key
         )
 
-    def _check_shared_secret(self, token: Token) -> None:
-        if self._secret is None or not self._secret.verify(token.signed, token.signature):
-            raise TokenRefused("bad signature: is BETTER_AUTH_SECRET the front end's?")
+    def _check_shared_secrets(self, token: Token) -> None:
+        if not any(secret.verify(token.signed, token.signature) for secret in self._secrets):
+            raise TokenRefused(
+                "bad signature: is BETTER_AUTH_SECRET, or BETTER_AUTH_SECRETS, the front end's?"
+            )
 
     def _check_front_end(self, claims: dict[str, Any]) -> None:
         if "exp" not in claims:

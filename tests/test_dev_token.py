@@ -47,6 +47,21 @@ def test_the_token_is_good_for_an_hour(capsys: pytest.CaptureFixture[str]) -> No
     assert claims["exp"] - claims["iat"] == 3600
 
 
+@pytest.mark.parametrize("beside", [None, SECRET])
+def test_the_first_secret_of_a_list_signs(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], beside: str | None
+) -> None:
+    environment.setenv("BETTER_AUTH_SECRETS", "1:the-first-secret,2:the-second-secret")
+    environment.delenv("BETTER_AUTH_SECRET")
+    if beside is not None:
+        environment.setenv("BETTER_AUTH_SECRET", beside)
+
+    dev_token.main()
+
+    token = capsys.readouterr().out.strip()
+    assert jwt.decode(token, "the-first-secret", algorithms=["HS256"])["sub"] == "demo"
+
+
 @pytest.mark.parametrize("secret", [None, "", "your-32-char-secret-here"])
 def test_without_a_real_secret_there_is_no_token(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], secret: str | None

@@ -11,7 +11,7 @@ from conftest import SECRET, start_python, start_server, url_of
 from sqlalchemy.engine import URL
 
 import main
-from settings import Settings, StartupError, get_settings
+from settings import PLACEHOLDER_SECRET, Settings, StartupError, get_settings
 
 ROOT = Path(main.__file__).parent
 PASSWORD = "hunter2"
@@ -171,6 +171,17 @@ def test_the_front_ends_origin_is_allowed_or_those_of_the_list(
         ("BETTER_AUTH_URL", "http://exa mple"),
         ("BETTER_AUTH_JWKS_URL", "http://host/a\x01b"),
         ("BETTER_AUTH_SECRET", "\udcff not UTF-8"),
+        *(
+            ("BETTER_AUTH_SECRETS", value)
+            for value in (
+                *(PASSWORD, f"2:{PASSWORD},{PASSWORD}", f"2:{PASSWORD},", f",2:{PASSWORD}", " "),
+                *("2:", f"2: ,1:{PASSWORD}", f":{PASSWORD}", f"x2:{PASSWORD}", f"-1:{PASSWORD}"),
+                *(f"2:{PASSWORD},2:old", f"2:{PASSWORD},02:old", f"0:{PASSWORD},-0:old"),
+                *(f"2.5:{PASSWORD},2:old", f"\u0662:{PASSWORD}", f"2:{PASSWORD},1:\udcff"),
+                *(f"2:{PASSWORD},1:{PLACEHOLDER_SECRET}", f"{PASSWORD}:x", f"12{PASSWORD}"),
+                f"{'9' * 5000}:{PASSWORD}",
+            )
+        ),
         ("BETTER_AUTH_URL", "http://app.example:port"),
         ("BETTER_AUTH_JWKS_URL", "nonsense"),
         ("CORS_ORIGINS", "*"),
@@ -192,18 +203,79 @@ def test_a_setting_that_cannot_be_right_ends_the_process_with_one_line_that_name
     assert ended.value.code not in {None, 0}
     assert output.out == ""
     [line] = output.err.splitlines()
-    assert name in line
+    assert re.search(rf"\b{name}\b", line)
     assert PASSWORD not in line
 
 
 def test_secrets_do_not_show_in_the_settings(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("NEON_DATABASE_URL", f"postgres://alice:{PASSWORD}@host/db")
     environment.setenv("BETTER_AUTH_SECRET", SECRET)
+    environment.setenv("BETTER_AUTH_SECRETS", "2:the-new-secret,1:the-old-secret")
 
     shown = f"{get_settings()!r} {get_settings()}"
 
-    assert PASSWORD not in shown
-    assert SECRET not in shown
+    for secret in (PASSWORD, SECRET, "the-new-secret", "the-old-secret"):
+        assert secret not in shown
+
+
+# --- secrets ---
+
+
+@pytest.mark.parametrize(
+    ("value", "secrets"),
+    [
+        ("2:new,1:old", ["new", "old"]),
+        ("1:old,2:new", ["old", "new"]),
+        ("7:only", ["only"]),
+        (" 2 : new ,\n 1 : old\n", ["new", "old"]),
+        ("2:a:b=c;d", ["a:b=c;d"]),
+        ("2:a b", ["a b"]),
+        ("2:Größe", ["Größe"]),
+        ("2:same,1:same", ["same", "same"]),
+        # JavaScript's parseInt reads a number as far as it goes.
+        ("+2:new,1st:old,0x2:older", ["new", "old", "older"]),
+        ("-0:new", ["new"]),
+        ("1_0:new,10:old", ["new", "old"]),
+    ],
+)
+def test_a_list_of_secrets_is_read_as_better_auth_reads_it(
+    environment: pytest.MonkeyPatch, value: str, secrets: list[str]
+) -> None:
+    environment.setenv("BETTER_AUTH_SECRETS", value)
+
+    assert list(get_settings().shared_secrets) == secrets
+
+
+def test_a_list_of_secrets_comes_before_the_one_secret(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BETTER_AUTH_SECRETS", "2:new,1:old")
+    environment.setenv("BETTER_AUTH_SECRET", SECRET)
+
+    settings = get_settings()
+
+    assert settings.shared_secrets == ("new", "old", SECRET)
+    assert settings.required_secret() == "new"
+
+
+@pytest.mark.parametrize("value", [None, "", "   "])
+def test_a_list_of_secrets_stands_alone(environment: pytest.MonkeyPatch, value: str | None) -> None:
+    environment.setenv("BETTER_AUTH_SECRETS", "2:new")
+    if value is not None:
+        environment.setenv("BETTER_AUTH_SECRET", value)
+
+    settings = get_settings()
+
+    assert settings.shared_secrets == ("new",)
+    assert settings.required_secret() == "new"
+
+
+def test_the_placeholder_is_refused_beside_a_list_of_secrets_too(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("BETTER_AUTH_SECRETS", "2:new")
+    environment.setenv("BETTER_AUTH_SECRET", PLACEHOLDER_SECRET)
+
+    with pytest.raises(StartupError, match="BETTER_AUTH_SECRET is still the placeholder"):
+        get_settings().required_secret()
 
 
 # --- a process ---

@@ -590,6 +590,56 @@ def test_a_secret_is_only_ever_a_text(
         assert_unauthorized(response)
 
 
+def status_with(client: TestClient, secret: str) -> int:
+    """The status of the answer to a token that is signed with this secret."""
+    text = hs256({"sub": OWNER}, secret=secret)
+    return client.get(TASKS, headers={"Authorization": f"Bearer {text}"}).status_code
+
+
+def test_tokens_of_each_secret_of_a_list_are_good(
+    client: TestClient, set_environment: Callable[..., None]
+) -> None:
+    set_environment(BETTER_AUTH_SECRETS="3:the-newest,2:the-newer,1:the-old:one")
+
+    listed = [status_with(client, secret) for secret in ("the-newest", "the-newer", "the-old:one")]
+    beside = status_with(client, SECRET)
+    others = [
+        status_with(client, secret)
+        for secret in ("", "1", "3:the-newest", "the-old", "3:the-newest,2:the-newer,1:the-old:one")
+    ]
+
+    assert (listed, beside) == ([200] * 3, 200)
+    assert others == [401] * 5
+
+
+def test_a_list_of_secrets_needs_no_other(
+    client: TestClient, set_environment: Callable[..., None]
+) -> None:
+    set_environment(BETTER_AUTH_SECRETS="2:new,1:old", BETTER_AUTH_SECRET="")
+
+    assert (status_with(client, "new"), status_with(client, "old")) == (200, 200)
+    assert status_with(client, SECRET) == 401
+
+
+def test_a_secret_of_white_space_beside_a_list_opens_nothing(
+    client: TestClient, set_environment: Callable[..., None]
+) -> None:
+    set_environment(BETTER_AUTH_SECRETS="2:new", BETTER_AUTH_SECRET="   ")
+
+    assert (status_with(client, "new"), status_with(client, "   ")) == (200, 401)
+
+
+def test_a_token_that_was_let_in_falls_with_its_secret(
+    client: TestClient, set_environment: Callable[..., None]
+) -> None:
+    set_environment(BETTER_AUTH_SECRETS="2:new,1:old")
+    assert status_with(client, "old") == 200
+
+    set_environment(BETTER_AUTH_SECRETS="2:new")
+
+    assert (status_with(client, "new"), status_with(client, "old")) == (200, 401)
+
+
 def test_a_token_of_a_secret_that_was_replaced_is_401(
     client: TestClient, set_environment: Callable[..., None]
 ) -> None:

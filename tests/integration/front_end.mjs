@@ -13,15 +13,15 @@ import { SignJWT } from "jose";
 const { jwtOptions, session, basePath, sharedSecret, limited } = JSON.parse(process.argv[2]);
 const secret = process.env.BETTER_AUTH_SECRET;
 
-function sharedSecretOptions(baseURL) {
+function sharedSecretOptions(baseURL, currentSecret) {
   return {
     // Better Auth wants both beside `sign`; nothing is ever fetched from the URL.
     jwks: { remoteUrl: `${baseURL}/no-keys`, keyPairConfig: { alg: "EdDSA" } },
     jwt: {
-      sign: (payload) =>
+      sign: async (payload) =>
         new SignJWT(payload)
           .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-          .sign(new TextEncoder().encode(secret)),
+          .sign(new TextEncoder().encode(await currentSecret())),
     },
   };
 }
@@ -30,6 +30,7 @@ const server = createServer();
 server.listen(0, "127.0.0.1", () => {
   const baseURL = `http://127.0.0.1:${server.address().port}`;
   const mailedTokens = [];
+  const currentSecret = async () => (await auth.$context).secret;
 
   const auth = betterAuth({
     baseURL,
@@ -44,7 +45,7 @@ server.listen(0, "127.0.0.1", () => {
     },
     rateLimit: { enabled: limited ?? false },
     telemetry: { enabled: false },
-    plugins: [jwt(sharedSecret ? sharedSecretOptions(baseURL) : jwtOptions)],
+    plugins: [jwt(sharedSecret ? sharedSecretOptions(baseURL, currentSecret) : jwtOptions)],
   });
   const answer = toNodeHandler(auth);
 

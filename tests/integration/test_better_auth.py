@@ -53,15 +53,15 @@ def open_browser(front_end: str) -> httpx2.Client:
 
 
 @contextmanager
-def better_auth(**options: Any) -> Iterator[str]:
-    """The URL of a Better Auth server; `options` are those of front_end.mjs."""
+def better_auth(*, secrets: str = "", **options: Any) -> Iterator[str]:
+    """The URL of a Better Auth server; the other `options` are those of front_end.mjs."""
     node = shutil.which("node")
     assert node, "node is missing"
     assert (HERE / "node_modules").is_dir(), "run `make integration`, which installs Better Auth"
     process = subprocess.Popen(
         [node, "front_end.mjs", json.dumps(options)],
         cwd=HERE,
-        env={"BETTER_AUTH_SECRET": SECRET},
+        env={"BETTER_AUTH_SECRET": SECRET, "BETTER_AUTH_SECRETS": secrets},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -144,6 +144,34 @@ def test_a_token_opens_its_users_tasks_and_nobody_elses(
         assert_opens_its_users_tasks_alone(service, alice.token(), alice, bob)
         assert_opens_its_users_tasks_alone(service, bob.token(), bob, alice)
         assert_opens_its_users_tasks_alone(service, alice.token_of_session(), alice, bob)
+
+
+NEW_SECRET, OLD_SECRET = "a-new-secret-of-at-least-32-bytes", "an-old-secret-of-at-least-32-bytes"
+
+
+def test_tokens_are_good_before_during_and_after_a_rotation_of_the_secret(system: System) -> None:
+    rotating = {
+        "BETTER_AUTH_SECRETS": f" 2:{NEW_SECRET} , 1:{OLD_SECRET}",
+        "BETTER_AUTH_SECRET": "",
+    }
+
+    for secrets in (f"1:{OLD_SECRET}", rotating["BETTER_AUTH_SECRETS"], f"2:{NEW_SECRET}"):
+        with system(rotating, secrets=secrets, sharedSecret=True) as (service, alice, bob):
+            assert_opens_its_users_tasks_alone(service, alice.token(), alice, bob)
+
+
+def test_a_token_of_the_new_secret_alone_is_401_where_only_the_old_one_is_known(
+    system: System,
+) -> None:
+    environment = {"BETTER_AUTH_SECRETS": f"1:{OLD_SECRET}"}
+
+    with system(environment, secrets=f"2:{NEW_SECRET},1:{OLD_SECRET}", sharedSecret=True) as (
+        service,
+        alice,
+        _,
+    ):
+        assert tasks_of(alice, service, alice.token()).status_code == 401
+        assert "bad signature" in service.log()
 
 
 def test_another_base_path_is_a_setting(system: System) -> None:
