@@ -80,7 +80,9 @@ class PublicKey:
         kind = (str(parameters.get("kty")), parameters.get("crv"))
         names = NAMES_OF_ALGORITHM.get(kind)
         if names is None or parameters.get("alg", names[0]) not in names:
-            raise ValueError(f"keys of the kind {kind} for {parameters.get('alg')} are unsupported")
+            raise ValueError(
+                f"keys of the kind {kind!r:.100} for {parameters.get('alg')!r:.100} are unsupported"
+            )
         if parameters.get("use", "sig") != "sig":
             raise ValueError("it is not for signatures")
         self.names_of_algorithm = names
@@ -179,7 +181,8 @@ class KeyServer:
             self._paused_until = time.monotonic() + pause
             self._fruitless.pop(began, None)
             log.warning(
-                "The key server %s gave no keys: %s %s", self.url, type(error).__name__, error
+                "The key server %s gave no keys: %s %.300r",
+                *(self.url, type(error).__name__, str(error)),
             )
             raise KeysUnavailable("it gave no keys") from None
         self._keys, self._read_at, self._failures = keys, began, 0
@@ -217,7 +220,8 @@ class KeyServer:
                 key = PublicKey(parameters)
             except Exception as error:  # whatever python-jose makes of it
                 log.warning(
-                    "Cannot use a key of the key server: %s %s", type(error).__name__, error
+                    "Cannot use a key of the key server: %s %.300r",
+                    *(type(error).__name__, str(error)),
                 )
                 continue
             known = self._keys.get(key_id)

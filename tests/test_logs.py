@@ -5,6 +5,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +16,9 @@ from cluster import ROLE_WITH_PASSWORD, Cluster, Database
 from collector import Collector
 from conftest import OWNER, SECRET, bearer, token_for
 from endpoints import ENDPOINTS, Endpoint, each_endpoint, refusal
+from key_server import KeyServer
 from service import Service
+from signing import make_key
 from waiting import eventually
 
 RunService = Callable[..., Service]
@@ -303,6 +307,44 @@ def test_a_wrong_password_is_not_logged(
     assert "s3cr3t" not in service.log()
     assert SECRET not in service.log()
     assert "Traceback" not in service.log()
+
+
+def has_no_status_line(server: KeyServer, handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"x" * 50_000 + b"\r\n\r\n")
+    handler.close_connection = True
+
+
+def test_a_key_server_cannot_write_lines_into_the_log(
+    run_service: RunService, tmp_path: Path
+) -> None:
+    forged = f"x\n2001-01-01T00:00:00.000Z INFO tasks.requests forged\r\x1b[2K\u2028{'x' * 3000}"
+    good = make_key(kid="a-good-key")
+    names = ("alg", "kty", "crv", "use", "kid", "x")
+
+    with (
+        KeyServer(good) as server,
+        run_service(
+            NEON_DATABASE_URL=f"sqlite:///{tmp_path / 'tasks.db'}", BETTER_AUTH_URL=server.origin
+        ) as service,
+    ):
+        service.wait_until_started()
+        server.keys += [{**make_key().jwk, name: forged} for name in names]
+        server.keys += [{**make_key().jwk, name: [forged]} for name in names]
+        for key in (good, make_key(kid=forged)):
+            headers = {"Authorization": f"Bearer {server.token(key, OWNER)}"}
+            service.client.get(f"/api/{OWNER}/tasks", headers=headers)
+        server.mood = has_no_status_line
+        service.client.get(
+            f"/api/{OWNER}/tasks",
+            headers={"Authorization": f"Bearer {server.token(make_key(kid='unknown'), OWNER)}"},
+        )
+        log = service.log()
+
+    assert log.count("Cannot use a key of the key server") >= 8
+    assert "illegal status line" in log
+    assert not [line for line in log.splitlines() if line.startswith("2001-01-01T00:00:00.000Z")]
+    assert not set("\r\x1b\u2028") & set(log)
+    assert max(map(len, log.splitlines())) < 500
 
 
 # Spans
