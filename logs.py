@@ -1,7 +1,8 @@
 """The log: one line for each request, as text or JSON, with the request's id in every line.
 
 A request's line names the route, never the path, which holds the user's id. Of what the client
-sends it holds nothing but the method and a sane `X-Request-ID`.
+sends it holds nothing but the method and a sane `X-Request-ID`. A span, if anybody wants spans, has
+the route too, and neither path nor query.
 """
 
 import json
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from time import perf_counter
 
+from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger("tasks.requests")
@@ -68,7 +70,9 @@ def configure(log_format: str) -> None:
 
 
 class RequestLog:
-    """Gives each request an id and a log line, and forbids caches to keep any answer."""
+    """Gives each request an id and a log line, keeps its URL out of its span, and forbids caches to
+    keep any answer.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -79,6 +83,7 @@ class RequestLog:
             return
         identifier = _request_id_of(scope)
         request_id.set(identifier.decode())
+        _redact_span(scope)
         own_headers = [(b"cache-control", b"no-store"), (REQUEST_ID_HEADER, identifier)]
         status = 0
         began = perf_counter()
@@ -94,6 +99,15 @@ class RequestLog:
             await self.app(scope, receive, send_with_headers)
         finally:
             _log_request(scope, status, (perf_counter() - began) * 1000)
+
+
+def _redact_span(scope: Scope) -> None:
+    """Overwrite what FastAPI has put into the request's span; attributes cannot be removed."""
+    span = trace.get_current_span()
+    if span.is_recording():
+        span.set_attribute("url.path", "REDACTED")
+        if scope["query_string"]:
+            span.set_attribute("url.query", "REDACTED")
 
 
 def _log_request(scope: Scope, status: int, milliseconds: float) -> None:

@@ -5,7 +5,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any, Self
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
 class Collector:
@@ -35,14 +39,27 @@ class Collector:
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self._http.server_port}"
 
-    def span_names(self) -> set[str]:
-        return {
-            span.name
+    def spans(self) -> list[Span]:
+        return [
+            span
             for path, body in self.bodies
             if path == "/v1/traces"
             for resource in ExportTraceServiceRequest.FromString(body).resource_spans
             for scope in resource.scope_spans
             for span in scope.spans
+        ]
+
+    def span_names(self) -> set[str]:
+        return {span.name for span in self.spans()}
+
+    def metric_names(self) -> set[str]:
+        return {
+            metric.name
+            for path, body in self.bodies
+            if path == "/v1/metrics"
+            for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
         }
 
     def __enter__(self) -> Self:
