@@ -8,6 +8,8 @@ from sqlalchemy import BigInteger, Index, Integer
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlmodel import Field, SQLModel
 
+from times import UTCTime
+
 USER_ID_MAX = 255
 TITLE_MAX = 200
 DESCRIPTION_MAX = 1000
@@ -45,7 +47,7 @@ class Task(SQLModel, table=True):
     title: str = Field(max_length=TITLE_MAX)
     description: str | None = Field(default=None, max_length=DESCRIPTION_MAX)
     completed: bool = False
-    created_at: datetime = Field(default_factory=utc_now)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UTCTime)
     updated_at: datetime = Field(
-        default=None, nullable=False, sa_column_kwargs={"default": _as_created}
+        default=None, nullable=False, sa_type=UTCTime, sa_column_kwargs={"default": _as_created}
     )

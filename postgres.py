@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg2
 from anyio.to_thread import run_sync
-from psycopg2.extensions import POLL_OK, POLL_READ, set_wait_callback
+from psycopg2.extensions import POLL_OK, POLL_READ, new_type, register_type, set_wait_callback
 from psycopg2.extensions import connection as PsycopgConnection
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Dialect, Engine, ExceptionContext
@@ -23,6 +23,8 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import await_only
 from sqlalchemy.util.concurrency import in_greenlet
+
+from times import parse_postgresql
 
 # The longest that PostgreSQL works on one statement, waiting for locks included.
 STATEMENT_SECONDS = 4
@@ -35,6 +37,9 @@ THREAD_SECONDS = 5
 A_DAY_SECONDS = 24 * 3600
 # A connection that is younger leads to where the database's name leads now.
 YOUNG_SECONDS = 2
+
+# psycopg2's typecaster of the types `timestamp` and `timestamptz`, which have these numbers.
+TIMES = new_type((1114, 1184), "TIMES", parse_postgresql)
 
 # What passes by itself, by SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 READ_ONLY = "25006"
@@ -73,6 +78,7 @@ class OwnConnection(PsycopgConnection):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.opened = time.monotonic()
+        register_type(TIMES, self)
 
 
 class BoundedCursor(psycopg2.extensions.cursor):

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC
 from functools import cache, partial
 from typing import Any, TypeVar
 
@@ -28,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.orm.util import identity_key
 from sqlmodel import Session
 
-from database import Source, run
+from database import BoundedCursor, Source, run
 from models import Task, utc_now
 
 # What `TaskRead` describes.
@@ -146,7 +145,7 @@ class OwnTasks:
                 _tell(db, scoped.statement, [row.id for row in rows])
                 return make(_tasks_of([rows]))
             result = db.execute(scoped.statement, parameters)
-            if db.dialect.driver == "psycopg2":
+            if isinstance(result.cursor, BoundedCursor):
                 # It has read the whole result by now, and gives Python's types by itself.
                 return make(_tasks_of(iter(partial(result.cursor.fetchmany, ROWS_AT_ONCE), [])))
             return make(_tasks_of([result.all()]))
@@ -173,8 +172,8 @@ def _tasks_of(parts: Iterable[Sequence[Sequence[Any]]]) -> Iterator[TaskRow]:
                 "title": title,
                 "description": description,
                 "completed": completed,
-                "created_at": created_at.astimezone(UTC),
-                "updated_at": updated_at.astimezone(UTC),
+                "created_at": created_at,
+                "updated_at": updated_at,
             }
             for task_id, user_id, title, description, completed, created_at, updated_at in rows
         ]
