@@ -3,6 +3,7 @@
 `OwnTasks` is the only way to the table, and it runs nothing but `Scoped` statements.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from typing import Any, TypeVar
@@ -27,8 +28,12 @@ from sqlalchemy import (
 from sqlalchemy.orm.util import identity_key
 from sqlmodel import Session
 
-from database import BoundedCursor, Source, run
+from database import Source, run
 from models import Task, utc_now
+from postgres import BoundedCursor
+from times import EARLIEST, LATEST
+
+log = logging.getLogger("tasks.queries")
 
 # What `TaskRead` describes.
 TaskRow = dict[str, Any]
@@ -165,8 +170,10 @@ def _tell(session: Session, statement: Executable, task_ids: Sequence[int]) -> N
 
 def _tasks_of(parts: Iterable[Sequence[Sequence[Any]]]) -> Iterator[TaskRow]:
     for rows in parts:
-        yield from [
-            {
+        tasks: list[TaskRow] = []
+        unlike_stored: list[int] = []
+        for task_id, user_id, title, description, completed, created_at, updated_at in rows:
+            task = {
                 "id": task_id,
                 "user_id": user_id,
                 "title": title,
@@ -175,8 +182,35 @@ def _tasks_of(parts: Iterable[Sequence[Sequence[Any]]]) -> Iterator[TaskRow]:
                 "created_at": created_at,
                 "updated_at": updated_at,
             }
-            for task_id, user_id, title, description, completed, created_at, updated_at in rows
-        ]
+            # `is`, as comparing datetimes would take ten times as long.
+            if (
+                title is None
+                or completed is None
+                or created_at is None
+                or created_at is EARLIEST
+                or created_at is LATEST
+                or updated_at is None
+                or updated_at is EARLIEST
+                or updated_at is LATEST
+            ):
+                _replace_nulls(task)
+                unlike_stored.append(task_id)
+            tasks.append(task)
+        if unlike_stored:
+            log.warning(
+                "Nulls and times outside the years 1 to 9999 are shown as other values: tasks %s",
+                ", ".join(map(str, unlike_stored)),
+            )
+        yield from tasks
+
+
+def _replace_nulls(task: TaskRow) -> None:
+    """Give a task of another writer what the API promises: no nulls but the description's."""
+    created_at, updated_at = task["created_at"], task["updated_at"]
+    task["title"] = task["title"] or ""
+    task["completed"] = bool(task["completed"])
+    task["created_at"] = created_at or updated_at or EARLIEST
+    task["updated_at"] = updated_at or created_at or EARLIEST
 
 
 def _first(tasks: Iterator[TaskRow]) -> TaskRow | None:

@@ -43,6 +43,7 @@ TABLES = {
             )
         """,
     },
+    # In another order, with other types that hold the same, and with nulls.
     "somebody's": {
         "postgresql": """
             CREATE TABLE tasks (
@@ -57,7 +58,21 @@ TABLES = {
             )
         """,
     },
+    "a zoned": {
+        "postgresql": """
+            CREATE TABLE tasks (
+                id BIGSERIAL PRIMARY KEY, user_id TEXT NOT NULL, title TEXT, description TEXT,
+                completed BOOLEAN, created_at TIMESTAMPTZ, updated_at TIMESTAMPTZ
+            )
+        """,
+    },
 }
+ZONELESS = [
+    (tables, backend) for tables in ("the plan's", "somebody's") for backend in TABLES[tables]
+]
+WITH_NULLS = [
+    (tables, backend) for tables in ("somebody's", "a zoned") for backend in TABLES[tables]
+]
 
 
 @dataclass
@@ -75,6 +90,10 @@ class Deployment:
         assert answer.is_success, answer.text
         task: dict[str, Any] = answer.json()["data"]
         return task
+
+    def warnings(self) -> list[str]:
+        """The lines of the log that say which tasks are shown otherwise than stored."""
+        return [line for line in self.service.log().splitlines() if "tasks.queries" in line]
 
     def add(self, created_at: str, updated_at: str, values: str = "'Buy groceries', false") -> int:
         """Store a task as another writer does. Gives its id."""
@@ -99,11 +118,7 @@ def _on_sqlite(file: Path) -> tuple[str, Callable[[str], list[tuple[Any, ...]]]]
     return f"sqlite:///{file}", run
 
 
-@pytest.fixture(
-    scope="module",
-    params=[(tables, backend) for tables in TABLES for backend in TABLES[tables]],
-    ids=" on ".join,
-)
+@pytest.fixture(scope="module")
 def running(
     request: pytest.FixtureRequest, run_service: Callable[..., Service]
 ) -> Iterator[Deployment]:
@@ -123,64 +138,185 @@ def running(
 
 
 @pytest.fixture
-def zoneless(running: Deployment) -> Deployment:
-    """On an empty table whose times have no zone."""
+def deployment(running: Deployment) -> Deployment:
+    """Without tasks."""
     running.run_sql("DELETE FROM tasks")
     return running
+
+
+def on(tables: list[tuple[str, str]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "running", tables, ids=" on ".join, indirect=True, scope="module"
+    )
 
 
 # --- times without a zone ---
 
 
-def test_times_are_now_in_a_table_without_zones(zoneless: Deployment) -> None:
+@on(ZONELESS)
+def test_times_are_now_in_a_table_without_zones(deployment: Deployment) -> None:
     before = datetime.now(UTC)
-    created = zoneless.task("POST", json={"title": "Buy groceries"})
+    created = deployment.task("POST", json={"title": "Buy groceries"})
     after = datetime.now(UTC)
 
     assert before <= datetime.fromisoformat(created["created_at"]) <= after
     assert created["updated_at"] == created["created_at"]
     assert created["created_at"].endswith("Z")
-    assert zoneless.task("GET", f"/{created['id']}") == created
-    assert zoneless.call("GET").json()["data"] == [created]
+    assert deployment.task("GET", f"/{created['id']}") == created
+    assert deployment.call("GET").json()["data"] == [created]
 
 
-def test_a_change_moves_updated_at_to_now_in_a_table_without_zones(zoneless: Deployment) -> None:
-    created = zoneless.task("POST", json={"title": "Buy groceries"})
+@on(ZONELESS)
+def test_a_change_moves_updated_at_to_now_in_a_table_without_zones(deployment: Deployment) -> None:
+    created = deployment.task("POST", json={"title": "Buy groceries"})
     path = f"/{created['id']}"
 
     before = datetime.now(UTC)
-    updated = zoneless.task("PUT", path, json={"title": "Buy bread"})
-    toggled = zoneless.task("PATCH", f"{path}/complete")
+    updated = deployment.task("PUT", path, json={"title": "Buy bread"})
+    toggled = deployment.task("PATCH", f"{path}/complete")
     after = datetime.now(UTC)
 
     times = [datetime.fromisoformat(task["updated_at"]) for task in (updated, toggled)]
     assert before <= times[0] <= times[1] <= after
     assert toggled["created_at"] == updated["created_at"] == created["created_at"]
-    assert zoneless.task("GET", path) == toggled
+    assert deployment.task("GET", path) == toggled
 
 
-def test_a_stored_time_without_a_zone_is_utc(zoneless: Deployment) -> None:
-    task_id = zoneless.add("'2026-01-12 12:45:00.000000'", "'2026-07-12 12:45:00.123456'")
+@on(ZONELESS)
+def test_a_stored_time_without_a_zone_is_utc(deployment: Deployment) -> None:
+    task_id = deployment.add("'2026-01-12 12:45:00.000000'", "'2026-07-12 12:45:00.123456'")
 
-    task = zoneless.task("GET", f"/{task_id}")
+    task = deployment.task("GET", f"/{task_id}")
 
     assert task["created_at"] == "2026-01-12T12:45:00Z"
     assert task["updated_at"] == "2026-07-12T12:45:00.123456Z"
 
 
-def test_updated_at_does_not_move_back_in_a_table_without_zones(zoneless: Deployment) -> None:
-    task_id = zoneless.add("'2026-01-12 12:45:00.000000'", "'2999-01-12 12:45:00.000000'")
+@on(ZONELESS)
+def test_updated_at_does_not_move_back_in_a_table_without_zones(deployment: Deployment) -> None:
+    task_id = deployment.add("'2026-01-12 12:45:00.000000'", "'2999-01-12 12:45:00.000000'")
 
-    task = zoneless.task("PATCH", f"/{task_id}/complete")
+    task = deployment.task("PATCH", f"/{task_id}/complete")
 
     assert task["updated_at"] == "2999-01-12T12:45:00Z"
 
 
 @each_endpoint_of_one_task
 @pytest.mark.parametrize("task_id", [2**31, 2**63 - 1])
+@on(ZONELESS)
 def test_an_id_beyond_the_columns_type_is_of_no_task(
-    zoneless: Deployment, endpoint: Endpoint, task_id: int
+    deployment: Deployment, endpoint: Endpoint, task_id: int
 ) -> None:
-    answer = endpoint.call(zoneless.service.client, task_id=task_id, headers=bearer())
+    answer = endpoint.call(deployment.service.client, task_id=task_id, headers=bearer())
 
     assert refusal(answer) == (404, "NOT_FOUND")
+
+
+# --- rows that Python cannot read, or the contract does not know ---
+
+EARLIEST = "0001-01-01T00:00:00Z"
+LATEST = "9999-12-31T23:59:59.999999Z"
+A_TIME = "2026-01-12T12:45:00Z"
+TITLE = "A secret"
+
+each_unreadable = pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("'-infinity'", EARLIEST),
+        ("'4713-01-01 00:00:00Z BC'", EARLIEST),
+        ("'0001-12-31 23:59:59Z BC'", EARLIEST),
+        ("'12000-01-01 00:00:00Z'", LATEST),
+        ("'10000-01-01 00:00:00Z'", LATEST),
+        ("'infinity'", LATEST),
+    ],
+)
+on_postgresql = on([one for one in WITH_NULLS if one[1] == "postgresql"])
+
+
+@each_unreadable
+@on_postgresql
+def test_a_time_that_python_cannot_read_is_the_nearest_one(
+    deployment: Deployment, stored: str, shown: str
+) -> None:
+    values = f"'{TITLE}', false"
+    usual = deployment.add(f"'{A_TIME}'", f"'{A_TIME}'")
+    odd = deployment.add(stored, stored, values)
+
+    listed = {task["id"]: task for task in deployment.call("GET").json()["data"]}
+
+    assert f"tasks {odd} " in deployment.warnings()[-1]
+    assert TITLE not in deployment.service.log()
+    assert listed.keys() == {usual, odd}
+    assert listed[usual]["created_at"] == A_TIME
+    assert (listed[odd]["created_at"], listed[odd]["updated_at"]) == (shown, shown)
+    assert deployment.task("GET", f"/{odd}") == listed[odd]
+
+
+@each_unreadable
+@on_postgresql
+def test_a_task_with_a_time_that_python_cannot_read_is_written_once(
+    deployment: Deployment, stored: str, shown: str
+) -> None:
+    path = f"/{deployment.add(stored, stored)}"
+
+    updated = deployment.task("PUT", path, json={"title": "Buy bread"})
+    toggled = deployment.task("PATCH", f"{path}/complete")
+    deleted = deployment.call("DELETE", path)
+
+    assert (updated["title"], updated["created_at"]) == ("Buy bread", shown)
+    assert (toggled["completed"], toggled["created_at"]) == (True, shown)
+    assert deleted.status_code == 200
+    assert deployment.run_sql("SELECT * FROM tasks") == []
+
+
+@pytest.mark.parametrize(
+    ("created_at", "updated_at", "shown"),
+    [
+        ("null", f"'{A_TIME}'", A_TIME),
+        (f"'{A_TIME}'", "null", A_TIME),
+        ("null", "null", EARLIEST),
+    ],
+)
+@on(WITH_NULLS)
+def test_a_time_that_is_null_is_the_other_one(
+    deployment: Deployment, created_at: str, updated_at: str, shown: str
+) -> None:
+    task_id = deployment.add(created_at, updated_at)
+    before = deployment.warnings()
+
+    [task] = deployment.call("GET").json()["data"]
+
+    assert (task["created_at"], task["updated_at"]) == (shown, shown)
+    [warning] = deployment.warnings()[len(before) :]
+    assert f"tasks {task_id} " in warning
+
+
+@on(WITH_NULLS)
+def test_no_title_is_empty_and_no_state_pending(deployment: Deployment) -> None:
+    deployment.add(f"'{A_TIME}'", f"'{A_TIME}'", "null, null")
+
+    [task] = deployment.call("GET").json()["data"]
+
+    assert (task["title"], task["completed"]) == ("", False)
+    assert deployment.task("GET", f"/{task['id']}") == task
+
+
+@pytest.mark.parametrize("stored", ["'yesterday'", "''", "1768221900", "x'00'"])
+@on([("somebody's", "sqlite")])
+def test_what_is_no_time_on_sqlite_is_as_null(deployment: Deployment, stored: str) -> None:
+    deployment.add(stored, f"'{A_TIME}'")
+    deployment.add(f"'{A_TIME}'", f"'{A_TIME}'")
+
+    tasks = deployment.call("GET").json()["data"]
+
+    assert [task["created_at"] for task in tasks] == [A_TIME, A_TIME]
+
+
+@on(WITH_NULLS)
+def test_usual_rows_are_not_in_the_log(deployment: Deployment) -> None:
+    deployment.add(f"'{A_TIME}'", f"'{A_TIME}'")
+    before = deployment.warnings()
+
+    deployment.call("GET")
+
+    assert deployment.warnings() == before
