@@ -58,6 +58,10 @@ class DatabaseUnavailable(Exception):
         self.retry_after = retry_after
 
 
+class UnstorableText(Exception):
+    """The database cannot store, or compare, a text of the request. The text is for the log."""
+
+
 def make_engine(url: URL) -> Engine:
     """An engine for `url` that connects on first use."""
     if url.get_backend_name() == "sqlite":
@@ -186,6 +190,8 @@ async def run(source: Source, work: Callable[[Connection | Session], T]) -> T:
     except DBAPIError as error:
         if is_unavailable(error):
             raise DatabaseUnavailable(reason_of(error)) from error
+        if getattr(error.orig, "pgcode", None) in postgres.CANNOT_STORE_TEXT:
+            raise UnstorableText(reason_of(error)) from error
         raise
 
 

@@ -74,6 +74,10 @@ class InvalidTaskId(ValidationFailed):
     text = "Task id must be a positive integer"
 
 
+class TextNotStored(ValidationFailed):
+    text = "The database cannot store this text"
+
+
 class Unauthorized(APIError):
     status = HTTPStatus.UNAUTHORIZED
     code = "UNAUTHORIZED"

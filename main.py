@@ -26,6 +26,7 @@ from errors import (
     PayloadTooLarge,
     ServerError,
     ServiceUnavailable,
+    TextNotStored,
     Unauthorized,
     answer,
     documented,
@@ -148,6 +149,12 @@ async def on_database_unavailable(request: Request, error: Exception) -> JSONRes
     log.warning("Database unavailable: %s", error)
     refusal = ServiceUnavailable({"Retry-After": str(error.retry_after)})
     return await on_http_exception(request, refusal)
+
+
+@app.exception_handler(database.UnstorableText)
+async def on_unstorable_text(request: Request, error: Exception) -> JSONResponse:
+    log.warning("The database does not take a text: %s", error)
+    return await on_http_exception(request, TextNotStored())
 
 
 @app.exception_handler(405)

@@ -6,6 +6,7 @@ wait without a thousand threads. Where no loop can wait, psycopg2 waits in its t
 """
 
 import asyncio
+import logging
 import select
 import sys
 import time
@@ -25,6 +26,8 @@ from sqlalchemy.util import await_only
 from sqlalchemy.util.concurrency import in_greenlet
 
 from times import parse_postgresql
+
+log = logging.getLogger("tasks.database")
 
 # The longest that PostgreSQL works on one statement, waiting for locks included.
 STATEMENT_SECONDS = 4
@@ -61,6 +64,8 @@ PASSING_CLASSES = frozenset(
         "58",  # system error: what its disk did not do
     }
 )
+# Too long for its column; a character that the database's encoding does not have.
+CANNOT_STORE_TEXT = frozenset({"22001", "22P05"})
 
 # When the current request gives up, by `time.monotonic`. Connecting ends by then; on the server, a
 # statement ends before.
@@ -113,12 +118,14 @@ def make_engine(url: URL, **pool_options: Any) -> Engine:
             "keepalives_count": 3,
             "tcp_user_timeout": THREAD_SECONDS * 1000,
             "application_name": "tasks-api",
+            "client_encoding": "utf8",  # whatever the URL, PGCLIENTENCODING or the database says
         },
         pool_pre_ping=True,
         pool_reset_on_return=None,  # in AUTOCOMMIT there is nothing to roll back
         **pool_options,
     )
     engine.dialect.do_ping = _is_open  # type: ignore[method-assign, assignment]
+    event.listen(engine, "first_connect", _warn_of_encoding)
     event.listen(engine, "do_connect", _connect_in_thread)
     event.listen(engine, "handle_error", _distrust_pool)
     return engine
@@ -135,6 +142,16 @@ def _is_open(connection: Any) -> bool:
             "closed by the server while idle"
         )  # only this one: others may live
     return True
+
+
+def _warn_of_encoding(connection: Any, record: object) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding not in {None, "UTF8"}:  # a pooler may not tell
+        log.warning(
+            "The database has the encoding %s and cannot store every text, which is then"
+            " refused with 400: move it to one of ENCODING 'UTF8'",
+            encoding,
+        )
 
 
 def _connect_in_thread(

@@ -112,9 +112,9 @@ def user() -> str:
     return f"user_{uuid4().hex}"
 
 
-def create(deployment: Deployment, user: str) -> httpx2.Response:
+def create(deployment: Deployment, user: str, title: str = "Buy groceries") -> httpx2.Response:
     return deployment.service.client.post(
-        f"/api/{user}/tasks", json={"title": "Buy groceries"}, headers=bearer(user)
+        f"/api/{user}/tasks", json={"title": title}, headers=bearer(user)
     )
 
 
@@ -174,6 +174,26 @@ def test_the_time_limit_reaches_no_other_client(deployment: Deployment, user: st
             limits += cursor.fetchone() or ()
 
     assert limits == ["0"] * SERVER_CONNECTIONS
+
+
+def test_the_encodings_of_other_clients_reach_no_text(deployment: Deployment, user: str) -> None:
+    """On connections that clients with another encoding have used before."""
+    with ExitStack() as connections:
+        for _ in range(SERVER_CONNECTIONS):
+            url = deployment.database.url(port=deployment.bouncer.port)
+            connection = psycopg2.connect(url, client_encoding="latin1")
+            connections.callback(connection.close)
+            cursor = connection.cursor()  # a transaction, which keeps its connection to itself
+            cursor.execute("SHOW client_encoding")
+            assert cursor.fetchone() == ("LATIN1",)
+    title = "Zoë \N{MEMO}"
+
+    with ThreadPoolExecutor(max_workers=20) as clients:
+        answers = list(clients.map(lambda _: create(deployment, user, title), range(20)))
+
+    assert {answer.json()["data"]["title"] for answer in answers} == {title}
+    listed = deployment.service.client.get(f"/api/{user}/tasks", headers=bearer(user))
+    assert [task["title"] for task in listed.json()["data"]] == [title] * 20
 
 
 def test_a_create_creates_once_after_the_server_closed_its_connections(

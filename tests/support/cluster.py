@@ -97,10 +97,14 @@ class Cluster:
 class Database:
     """An empty database in a cluster, which the service's role owns."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, encoding: str = "UTF8") -> None:
         self.cluster = cluster
         self.name = f"tasks_{uuid4().hex}"
-        cluster.run(f"CREATE DATABASE {self.name} OWNER {ROLE}")
+        # The locale C is the one that fits every encoding.
+        cluster.run(
+            f"CREATE DATABASE {self.name} OWNER {ROLE} TEMPLATE template0"
+            f" ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
 
     def url(self, host: str = "127.0.0.1", port: int | None = None, user: str = ROLE) -> str:
         return f"postgresql://{user}@{host}:{port or self.cluster.port}/{self.name}"

@@ -1,0 +1,163 @@
+"""Databases that are not UTF-8, and clients that are told not to be."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import httpx2
+import pytest
+from cluster import Cluster, Database
+from conftest import OWNER, bearer
+from endpoints import refusal
+from service import Service
+
+RunService = Callable[..., Service]
+
+MEMO = "\N{MEMO}"
+TEXTS = ["Zoë", "牛乳", MEMO, f"Zoë {MEMO} e\N{COMBINING ACUTE ACCENT} \N{ZERO WIDTH JOINER}"]
+
+
+@dataclass
+class Deployment:
+    service: Service
+    database: Database
+
+    def call(self, method: str, path: str = "", body: object = None) -> httpx2.Response:
+        return self.of(OWNER, method, path, body)
+
+    def of(self, user: str, method: str, path: str = "", body: object = None) -> httpx2.Response:
+        url = f"/api/{quote(user)}/tasks{path}"
+        return self.service.client.request(method, url, json=body, headers=bearer(user))
+
+    def titles(self) -> set[str]:
+        return {task["title"] for task in self.call("GET").json()["data"]}
+
+
+@contextmanager
+def deployed(
+    cluster: Cluster,
+    run_service: RunService,
+    encoding: str,
+    options: str = "",
+    **environment: str,
+) -> Iterator[Deployment]:
+    database = Database(cluster, encoding)
+    with run_service(NEON_DATABASE_URL=database.url() + options, **environment) as service:
+        service.wait_until_started()
+        yield Deployment(service, database)
+    assert "Crash" not in service.log()
+
+
+@pytest.fixture(scope="module", params=["LATIN1", "EUC_JP"])
+def of_few_characters(
+    request: pytest.FixtureRequest, cluster: Cluster, run_service: RunService
+) -> Iterator[Deployment]:
+    with deployed(cluster, run_service, request.param) as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="module")
+def of_bytes(cluster: Cluster, run_service: RunService) -> Iterator[Deployment]:
+    with deployed(cluster, run_service, "SQL_ASCII") as deployment:
+        yield deployment
+
+
+# --- texts that can be stored ---
+
+
+@pytest.mark.parametrize(
+    ("encoding", "options", "environment"),
+    [
+        ("UTF8", "", {}),
+        ("UTF8", "", {"PGCLIENTENCODING": "LATIN1"}),
+        ("UTF8", "?client_encoding=latin1", {}),
+        ("SQL_ASCII", "", {}),
+        ("SQL_ASCII", "", {"PGCLIENTENCODING": "SQL_ASCII"}),
+    ],
+)
+def test_every_text_is_given_back_as_it_was_sent(
+    cluster: Cluster,
+    run_service: RunService,
+    encoding: str,
+    options: str,
+    environment: dict[str, str],
+) -> None:
+    with deployed(cluster, run_service, encoding, options, **environment) as deployment:
+        answers = [deployment.call("POST", body={"title": text}) for text in TEXTS]
+        listed = deployment.titles()
+        of_another = deployment.of(MEMO, "GET")
+
+    assert [answer.status_code for answer in answers] == [201] * len(TEXTS)
+    assert [answer.json()["data"]["title"] for answer in answers] == TEXTS
+    assert listed == set(TEXTS)
+    assert of_another.json()["data"] == []
+
+
+def test_what_a_database_of_another_encoding_can_store_is_given_back_as_it_was_sent(
+    of_few_characters: Deployment,
+) -> None:
+    text = {"LATIN1": "Zoë", "EUC_JP": "牛乳"}
+    ((encoding,),) = of_few_characters.database.run("SHOW server_encoding")
+
+    answer = of_few_characters.call("POST", body={"title": text[encoding]})
+
+    assert answer.status_code == 201
+    assert text[encoding] in of_few_characters.titles()
+
+
+# --- texts that cannot ---
+
+
+def assert_cannot_be_stored(answer: httpx2.Response) -> None:
+    assert refusal(answer) == (400, "VALIDATION_ERROR")
+    assert answer.json()["error"] == "The database cannot store this text"
+    assert answer.headers["Access-Control-Allow-Origin"]
+
+
+def test_a_text_that_the_database_cannot_store_is_refused(of_few_characters: Deployment) -> None:
+    task = of_few_characters.call("POST", body={"title": "Buy groceries"}).json()["data"]
+
+    assert_cannot_be_stored(of_few_characters.call("POST", body={"title": MEMO}))
+    assert_cannot_be_stored(
+        of_few_characters.call("POST", body={"title": "Buy", "description": MEMO})
+    )
+    assert_cannot_be_stored(of_few_characters.call("PUT", f"/{task['id']}", {"title": MEMO}))
+    assert of_few_characters.call("GET", f"/{task['id']}").json()["data"] == task
+    assert "SQLSTATE 22P05" in of_few_characters.service.log()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", ""), ("GET", "/1"), ("DELETE", "/1"), ("PATCH", "/1/complete")]
+)
+def test_a_user_whom_the_database_cannot_name_is_refused(
+    of_few_characters: Deployment, method: str, path: str
+) -> None:
+    assert_cannot_be_stored(of_few_characters.of(MEMO, method, path))
+
+
+def test_a_text_of_too_many_bytes_is_refused(of_bytes: Deployment) -> None:
+    """Where an encoding is not known, PostgreSQL counts bytes."""
+    fitting = of_bytes.call("POST", body={"title": 50 * MEMO})
+
+    assert fitting.status_code == 201
+    assert_cannot_be_stored(of_bytes.call("POST", body={"title": 51 * MEMO}))
+    assert_cannot_be_stored(of_bytes.call("POST", body={"title": "Buy", "description": 501 * "é"}))
+
+
+# --- the start ---
+
+
+def test_the_start_warns_of_a_database_that_cannot_store_every_text(
+    of_few_characters: Deployment, of_bytes: Deployment
+) -> None:
+    for deployment in (of_few_characters, of_bytes):
+        ((encoding,),) = deployment.database.run("SHOW server_encoding")
+        [warning] = [line for line in deployment.service.log().splitlines() if encoding in line]
+        assert " WARNING tasks.database " in warning
+        assert "UTF8" in warning
+
+
+def test_the_start_does_not_warn_of_utf8(cluster: Cluster, run_service: RunService) -> None:
+    with deployed(cluster, run_service, "UTF8") as deployment:
+        assert "WARNING" not in deployment.service.log()
