@@ -5,7 +5,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, partial
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -30,7 +30,7 @@ from sqlmodel import Session
 
 from database import Source, run
 from models import Task, utc_now
-from postgres import BoundedCursor
+from postgres import BoundedCursor, let_others_run
 from times import EARLIEST, LATEST
 
 log = logging.getLogger("tasks.queries")
@@ -39,8 +39,8 @@ log = logging.getLogger("tasks.queries")
 TaskRow = dict[str, Any]
 T = TypeVar("T")
 
-# Of a long list. Few enough to be still in the processor's cache when they are written.
-ROWS_AT_ONCE = 500
+# Of a long list: what is read and written before the event loop serves others.
+ROWS_AT_ONCE = 200
 
 tasks = Task.__table__  # type: ignore[attr-defined]
 # In the order in which `_tasks_of` takes them.
@@ -108,11 +108,12 @@ class OwnTasks:
         self._source = source
 
     async def newest_first(
-        self, write: Callable[[Iterator[TaskRow]], T], *, completed: bool | None
+        self, write: Callable[[Iterator[list[TaskRow]]], T], *, completed: bool | None
     ) -> T:
         """What `write` makes of all of them, or only of those that are (or are not) completed.
 
-        It works while they are read, so that a long list is never whole as Python's objects.
+        It gets them part by part while they are read, so that a long list is never whole as
+        Python's objects, and lets the event loop serve others in between.
         """
         if completed is None:
             return await self._run(LIST, write)
@@ -123,7 +124,8 @@ class OwnTasks:
 
     async def create(self, title: str, description: str | None) -> TaskRow:
         new = {"title": title, "description": description, "now": utc_now()}
-        (task,) = await self._run(CREATE, list, **new)
+        task = await self._run(CREATE, _first, **new)
+        assert task
         return task
 
     async def update(self, task_id: int, changes: dict[str, Any]) -> TaskRow | None:
@@ -140,7 +142,7 @@ class OwnTasks:
         return await self._run(DELETE, _first, task_id=task_id)
 
     async def _run(
-        self, scoped: Scoped, make: Callable[[Iterator[TaskRow]], T], **values: Any
+        self, scoped: Scoped, make: Callable[[Iterator[list[TaskRow]]], T], **values: Any
     ) -> T:
         parameters = {**values, "owner": self.owner}
 
@@ -152,8 +154,8 @@ class OwnTasks:
             result = db.execute(scoped.statement, parameters)
             if isinstance(result.cursor, BoundedCursor):
                 # It has read the whole result by now, and gives Python's types by itself.
-                return make(_tasks_of(iter(partial(result.cursor.fetchmany, ROWS_AT_ONCE), [])))
-            return make(_tasks_of([result.all()]))
+                return make(_tasks_of(_parts(result.cursor.fetchmany)))
+            return make(_tasks_of(_parts(result.fetchmany)))
 
         return await run(self._source, execute)
 
@@ -168,7 +170,15 @@ def _tell(session: Session, statement: Executable, task_ids: Sequence[int]) -> N
             session.expunge(known)
 
 
-def _tasks_of(parts: Iterable[Sequence[Sequence[Any]]]) -> Iterator[TaskRow]:
+def _parts(fetch: Callable[[int], Sequence[Sequence[Any]]]) -> Iterator[Sequence[Sequence[Any]]]:
+    while rows := fetch(ROWS_AT_ONCE):
+        yield rows
+        if len(rows) < ROWS_AT_ONCE:
+            return
+        let_others_run()
+
+
+def _tasks_of(parts: Iterable[Sequence[Sequence[Any]]]) -> Iterator[list[TaskRow]]:
     for rows in parts:
         tasks: list[TaskRow] = []
         unlike_stored: list[int] = []
@@ -201,7 +211,7 @@ def _tasks_of(parts: Iterable[Sequence[Sequence[Any]]]) -> Iterator[TaskRow]:
                 "Nulls and times outside the years 1 to 9999 are shown as other values: tasks %s",
                 ", ".join(map(str, unlike_stored)),
             )
-        yield from tasks
+        yield tasks
 
 
 def _replace_nulls(task: TaskRow) -> None:
@@ -213,5 +223,5 @@ def _replace_nulls(task: TaskRow) -> None:
     task["updated_at"] = updated_at or created_at or EARLIEST
 
 
-def _first(tasks: Iterator[TaskRow]) -> TaskRow | None:
-    return next(tasks, None)
+def _first(parts: Iterator[list[TaskRow]]) -> TaskRow | None:
+    return next((task for part in parts for task in part), None)

@@ -1,6 +1,6 @@
 """What goes over the wire, in and out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -110,12 +110,15 @@ class TaskListResponse(BaseModel):
     message: str = Field(examples=["Tasks retrieved"])
 
     @staticmethod
-    def written(tasks: Iterable[Mapping[str, Any]], message: str) -> bytes:
-        """JSON from rows of the table, each of which is let go when it is written.
+    def written(parts: Iterable[Sequence[Mapping[str, Any]]], message: str) -> list[bytes]:
+        """JSON from rows of the table, in parts as these are, which are let go when written.
 
         They need no validation and no models: twenty are written in half of the time.
         """
-        return to_json({"data": tasks, "message": message})
+        written = [b"," + to_json(tasks)[1:-1] for tasks in parts] or [b","]
+        written[0] = b'{"data":[' + written[0][1:]
+        written[-1] += b'],"message":' + to_json(message) + b"}"
+        return written
 
 
 class TaskDeletedResponse(BaseModel):

@@ -245,7 +245,7 @@ def measure_long_list(bench: Bench) -> Result:
     seconds: dict[str, list[float]] = {name: [] for name in APPS}
     growth = {}
     with bench.servers() as servers, ExitStack() as stack:
-        _add_rows(bench.database, "hoarder", LONG_LIST)
+        add_rows(bench.database, "hoarder", LONG_LIST)
         clients = {
             server.name: stack.enter_context(client_of(server, "hoarder")) for server in servers
         }
@@ -283,7 +283,7 @@ def measure_large_table(bench: Bench) -> Result:
             database = bench.database.another(f"rows_{size}")
             stack.callback(database.connection.close)
             server = stack.enter_context(running(SERVICE, database.url(), bench.folder))
-            _add_rows(database, "crowd_", size)
+            add_rows(database, "crowd_", size)
             clients[size] = stack.enter_context(client_of(server, "one_of_many"))
         for _ in range(100 * bench.rounds):
             for size, client in clients.items():
@@ -307,12 +307,17 @@ def measure_large_table(bench: Bench) -> Result:
     return Result([verdict], [["one request", "10,000 rows", "1,000,000 rows"], *rows])
 
 
-def _add_rows(database: Database, owner: str, count: int) -> None:
+def add_rows(
+    database: Database,
+    owner: str,
+    count: int,
+    description: str = "Something to be done before the end of the week",
+) -> None:
     """So many tasks, of one owner, or of owners with 100 tasks each if the name ends in `_`."""
     user_id = f"'{owner}' || number / 100" if owner.endswith("_") else f"'{owner}'"
     database.execute(f"""
         INSERT INTO tasks (user_id, title, description, completed, created_at, updated_at)
-        SELECT {user_id}, 'Task ' || number, 'Something to be done before the end of the week',
+        SELECT {user_id}, 'Task ' || number, '{description}',
             false, now() - number * interval '1 second', now()
         FROM generate_series(1, {count}) AS number
     """)

@@ -39,9 +39,9 @@ def main() -> None:
             verdicts = []
             for name in options.measures:
                 result = MEASURES[name](bench)
-                _print_table(result.table)
+                print_table(result.table)
                 verdicts += result.verdicts
-    _print_table(
+    print_table(
         [
             ["What", "Must", "Measured", "Holds"],
             *(
@@ -68,7 +68,7 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _print_table(table: Sequence[Sequence[str]]) -> None:
+def print_table(table: Sequence[Sequence[str]]) -> None:
     heading, *rows = table
     print()
     for line in (heading, ["---"] * len(heading), *rows):

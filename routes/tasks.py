@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Annotated, Any, NoReturn
@@ -10,7 +11,7 @@ from urllib.parse import quote, unquote
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from starlette.routing import Match
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from auth import CurrentUser, get_current_user, verify_user_access
 from database import GetSource, Source
@@ -91,6 +92,25 @@ class TaskRoute(APIRoute):
         return handle_json_body
 
 
+class JSONInParts(Response):
+    """Sends a body part by part and lets each go, so that what a slow reader has not taken yet is
+    kept once: the server would copy what is sent as a whole.
+    """
+
+    media_type = "application/json"
+
+    def __init__(self, parts: list[bytes]) -> None:
+        super().__init__(headers={"Content-Length": str(sum(map(len, parts)))})
+        self.parts = deque(parts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **start})
+        while self.parts:
+            part = self.parts.popleft()
+            await send({"type": "http.response.body", "body": part, "more_body": bool(self.parts)})
+
+
 async def own_tasks(
     user_id: Annotated[str, Path(description="The token's `sub`.", examples=["user_abc123"])],
     current_user: Annotated[CurrentUser, Depends(get_current_user)],
@@ -133,10 +153,10 @@ async def list_tasks(
     shown: Annotated[TaskFilter, Query(validation_alias=FILTER_NAMES)] = "all",
 ) -> Response:
     """List the user's tasks, newest first."""
-    body = await tasks.newest_first(
+    parts = await tasks.newest_first(
         partial(TaskListResponse.written, message="Tasks retrieved"), completed=COMPLETED[shown]
     )
-    return Response(body, media_type="application/json")
+    return JSONInParts(parts)
 
 
 @router.post(
