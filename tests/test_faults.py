@@ -1,6 +1,6 @@
 """Neon's bad days: a PostgreSQL that is really stopped, processes that are really killed.
 
-The deadlines are what the README promises, and some seconds for the machine.
+The deadlines are what docs/operation.md promises, and some seconds for the machine.
 """
 
 import asyncio
