@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+ARGS ?=
 
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
@@ -21,8 +22,8 @@ run: .venv/run .env ## Start the server on PORT (default 8000); it reloads when 
 token: .venv/run .env ## Print a token for USER_ID (default demo), good for an hour
 	@$(BIN)/python dev_token.py
 
-test: .venv/dev ## Run the tests, on PostgreSQL and on SQLite
-	$(BIN)/python -m pytest
+test: .venv/dev ## Run the tests, on PostgreSQL and on SQLite (ARGS="-k isolation": some of them)
+	$(BIN)/python -m pytest $(ARGS)
 
 check: .venv/dev lint types ## Lint, types, tests and coverage: what CI runs
 	$(BIN)/python -m slipcover --branch --source . --omit 'tests/*,benchmarks/*,.venv/*' \
