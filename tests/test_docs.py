@@ -1,0 +1,211 @@
+"""The documentation says what the code does, as far as the two can be compared."""
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import start_python
+from fastapi.routing import iter_route_contexts
+from pages import PAGES, ROOT, code, fences, json_of, sections, tables
+from pydantic import TypeAdapter
+
+import main
+from errors import APIError, ValidationFailed
+from schemas import ErrorResponse, TaskResponse
+from settings import Settings
+
+README = PAGES["README.md"]
+API = PAGES["docs/api.md"]
+OPERATION = PAGES["docs/operation.md"]
+DEVELOPMENT = PAGES["docs/development.md"]
+
+README_LINES_MAX = 160
+
+DESCRIBED_PATHS = main.app.openapi()["paths"]
+RESPONSE_MODELS: dict[str, Any] = {
+    f"{method} {route.path}": getattr(route, "response_model", None)
+    for route in iter_route_contexts(main.app.routes)
+    if route.path in DESCRIBED_PATHS
+    for method in route.methods or ()
+}
+
+
+def endpoints_in(text: str) -> list[str]:
+    return re.findall(r"`((?:GET|HEAD|POST|PUT|PATCH|DELETE) /[^`]*)`", text)
+
+
+# --- the API ---
+
+
+def test_the_api_page_has_every_endpoint_and_no_other() -> None:
+    assert sorted(endpoints_in(API)) == sorted(RESPONSE_MODELS)
+
+
+def test_the_readme_has_every_endpoint_of_the_openapi_document_and_no_other() -> None:
+    described = [
+        f"{method.upper()} {path}"
+        for path, operations in DESCRIBED_PATHS.items()
+        for method in operations
+    ]
+
+    assert sorted(endpoints_in(README)) == sorted(described)
+
+
+def errors_under(error: type[APIError]) -> Iterator[type[APIError]]:
+    for kind in error.__subclasses__():
+        yield kind
+        yield from errors_under(kind)
+
+
+def test_the_api_page_has_every_error_code_with_its_status_and_no_other() -> None:
+    codes, _ = tables(sections(API)["Errors"])
+
+    documented = [(status, code) for status, code, _ in codes]
+    raised = {(str(int(error.status)), f"`{error.code}`") for error in errors_under(APIError)}
+    assert documented == sorted(raised)
+
+
+def test_the_api_page_has_every_text_of_a_400_and_no_other() -> None:
+    _, texts = tables(sections(API)["Errors"])
+
+    documented = [text for text, _ in texts]
+    assert documented == [f"`{error.text}`" for error in errors_under(ValidationFailed)]
+
+
+def answers_in(text: str) -> list[str]:
+    """The JSON that the commands in `text` are answered with."""
+    return [
+        json_of(answer.text)
+        for command, answer in pairwise(fences(text))
+        if command.text.startswith("curl ")
+    ]
+
+
+@pytest.mark.parametrize(
+    "title", [*filter(lambda title: answers_in(sections(API)[title]), sections(API))]
+)
+def test_an_answer_on_the_api_page_has_exactly_the_fields_that_are_sent(title: str) -> None:
+    text = sections(API)[title]
+    endpoint = next(iter(endpoints_in(text)), None)
+    model = RESPONSE_MODELS[endpoint] if endpoint else ErrorResponse
+
+    for answer in answers_in(text):
+        TypeAdapter(model).validate_json(answer, extra="forbid")
+
+
+def test_every_endpoint_on_the_api_page_has_an_answer() -> None:
+    without = [
+        title
+        for title, text in sections(API).items()
+        if endpoints_in(text) and not answers_in(text)
+    ]
+
+    assert without == []
+
+
+def test_the_readmes_answer_has_exactly_the_fields_that_are_sent() -> None:
+    [answer] = [fence.text for fence in fences(README) if fence.text.startswith("HTTP/1.1 201")]
+
+    TypeAdapter(TaskResponse).validate_json(json_of(answer), extra="forbid")
+
+
+# --- settings ---
+
+SETTINGS = {f"`{name.upper()}`": field.default for name, field in Settings.model_fields.items()}
+
+
+def test_the_operation_page_has_every_setting_with_its_default_and_no_other() -> None:
+    table, *_ = tables(sections(OPERATION)["Settings"])
+
+    documented = {name: default for name, default, _ in table}
+    plain = {name: default for name, default in SETTINGS.items() if isinstance(default, str | int)}
+    assert documented.keys() == SETTINGS.keys()
+    assert {name: documented[name] for name in plain} == {
+        name: f"`{default}`" for name, default in plain.items()
+    }
+    assert all(documented.values())
+
+
+def test_the_readme_names_no_setting_that_the_code_does_not_know() -> None:
+    table, *_ = tables(sections(README)["Settings"])
+
+    assert {name for name, *_ in table} <= SETTINGS.keys()
+
+
+def test_the_example_of_an_environment_has_every_setting_and_no_other() -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+
+    names = re.findall(r"^(?:# )?([A-Z_]+)=", example, re.MULTILINE)
+    assert sorted(f"`{name}`" for name in names) == sorted(SETTINGS)
+
+
+# --- the code ---
+
+
+def test_the_development_page_has_every_module_and_no_other() -> None:
+    table, *_ = tables(sections(DEVELOPMENT)["Modules"])
+
+    documented = [name for names, _ in table for name in re.findall("`(.+?)`", names)]
+    modules = [*ROOT.glob("*.py"), *ROOT.glob("routes/[!_]*.py")]
+    assert sorted(documented) == sorted(path.relative_to(ROOT).as_posix() for path in modules)
+
+
+def test_the_example_of_a_test_runs_as_it_stands(app_folder: Path) -> None:
+    [example] = [fence.text for fence in fences(DEVELOPMENT) if fence.language == "python"]
+
+    python = start_python(app_folder, "-W", "error", "-c", example)
+
+    output = python.communicate()
+    assert (python.returncode, *output) == (0, "", "")
+
+
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_names_only_targets_that_make_has(page: str) -> None:
+    named = re.findall(r"\bmake ([a-z]\w*)", code(PAGES[page]))
+
+    assert set(named) <= set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+
+
+def test_the_development_page_has_every_target_that_make_lists() -> None:
+    listed = re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.MULTILINE)
+
+    assert set(listed) - {"help"} <= set(re.findall(r"make ([a-z]+)", code(DEVELOPMENT)))
+
+
+# --- the pages ---
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors that GitHub gives to a page's headings."""
+    titles = [title.lower().replace(" ", "-") for title in sections(page)]
+    return {re.sub(r"[^\w-]", "", title) for title in titles}
+
+
+LINKS = [(page, link) for page in PAGES for link in re.findall(r"\]\(([^)\s]+)\)", PAGES[page])]
+
+
+@pytest.mark.parametrize(
+    ("page", "link"), [(page, link) for page, link in LINKS if "://" not in link]
+)
+def test_a_link_leads_somewhere(page: str, link: str) -> None:
+    path, _, anchor = link.partition("#")
+
+    target = (ROOT / page).parent / path if path else ROOT / page
+    assert target.exists()
+    assert not anchor or anchor in anchors(target.read_text(encoding="utf-8"))
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= README_LINES_MAX
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    led_to = {link.partition("#")[0] for page, link in LINKS if page == "README.md"}
+
+    assert {page for page in PAGES if page.startswith("docs/")} <= led_to
