@@ -29,7 +29,7 @@ check: .venv/dev lint types ## Lint, types, tests and coverage: what CI runs
 	$(BIN)/python -m slipcover --branch --source . --omit 'tests/*,benchmarks/*,.venv/*' \
 		--skip-covered --fail-under 95 -m pytest
 
-integration: .venv/dev ## Run the tests that need node, PgBouncer and Chromium
+integration: .venv/dev ## Run the README's commands, and the tests that need node, PgBouncer and Chromium
 	cd tests/integration && npm ci --no-audit --no-fund
 	$(BIN)/python -m pytest -m integration
 

@@ -1,0 +1,184 @@
+"""The README's commands and those of docs/api.md, as somebody types them who has just come.
+
+A fresh clone of the last commit, an empty home folder, bash, and packages from the index. Two
+things are not as typed: the clone's URL, and the port, as 8000 may be taken on this machine.
+PowerShell's commands are not run.
+"""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+from signal import SIGKILL
+from typing import Any
+
+import httpx2
+import pytest
+from cluster import free_port
+from conftest import SECRET
+from pages import PAGES, ROOT, fences
+from waiting import eventually
+
+from settings import PLACEHOLDER_SECRET
+
+pytestmark = pytest.mark.integration
+
+INSTALL_SECONDS = 300
+PORT = "8000"
+# How this machine reaches a package index.
+NETWORK = re.compile(r"PIP_\w+|\w+_PROXY|SSL_CERT_\w+", re.IGNORECASE)
+
+README = [fence for fence in fences(PAGES["README.md"]) if fence.language != "powershell"]
+CLONE_AND_RUN, CREATE, ANSWER, WITHOUT_MAKE = [fence.text for fence in README]
+API = fences(PAGES["docs/api.md"])
+
+
+class Newcomer:
+    """Somebody's home folder, in which there is nothing yet, and what they type."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port = str(free_port())
+        self.url = f"http://localhost:{self.port}"
+        network = {name: value for name, value in os.environ.items() if NETWORK.fullmatch(name)}
+        self._environment = {
+            **network,
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "PORT": self.port,  # for `make run`
+        }
+
+    def type(self, commands: str, folder: Path, **environment: str) -> str:
+        """What the commands print, once they have ended well."""
+        bash = subprocess.run(
+            self._bash(commands),
+            cwd=folder,
+            env=self._environment | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert bash.returncode == 0, f"{commands}\n{bash.stdout}\n{bash.stderr}"
+        return bash.stdout
+
+    @contextmanager
+    def serving(self, commands: str, folder: Path, **environment: str) -> Iterator[None]:
+        """While the commands serve, in a terminal of their own."""
+        terminal = self.home / "terminal"
+        with terminal.open("wb") as output:
+            bash = subprocess.Popen(
+                self._bash(commands),
+                cwd=folder,
+                env=self._environment | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+        def is_serving() -> bool:
+            assert bash.poll() is None, terminal.read_text()
+            with suppress(httpx2.TransportError):
+                return client.get("/health").is_success
+            return False
+
+        try:
+            with httpx2.Client(base_url=self.url, trust_env=False) as client:
+                eventually("the start", is_serving, seconds=INSTALL_SECONDS)
+            yield
+        finally:
+            os.killpg(bash.pid, SIGKILL)
+            bash.wait()
+
+    def _bash(self, commands: str) -> list[str]:
+        typed = commands.replace("<this repository's URL>", str(ROOT)).replace(PORT, self.port)
+        return ["bash", "-euo", "pipefail", "-c", typed]
+
+
+@pytest.fixture(scope="module")
+def newcomer() -> Iterator[Newcomer]:
+    # Not in pytest's folder, which keeps the last runs: this one holds two virtual environments.
+    with tempfile.TemporaryDirectory() as home:
+        yield Newcomer(Path(home))
+
+
+@pytest.fixture(scope="module")
+def created(newcomer: Newcomer) -> str:
+    """What the first screen's last command prints, after the others."""
+    with newcomer.serving(CLONE_AND_RUN, newcomer.home):
+        return newcomer.type(CREATE, newcomer.home / "tasks-api")
+
+
+@pytest.fixture(scope="module")
+def installed(newcomer: Newcomer, created: str) -> Path:
+    """The folder into which the first screen's commands cloned and installed."""
+    assert created
+    return newcomer.home / "tasks-api"
+
+
+def without_times(body: str) -> Any:
+    """A body's JSON, with the places of its times instead of the times."""
+    return json.loads(re.sub(r'"\d{4}-\d\d-\d\dT[\d:.]+Z"', '"a time"', body))
+
+
+def shape(answer: str) -> tuple[str, list[str], Any]:
+    """The status line, the headers' names and the body of what `curl -i` prints."""
+    head, _, body = answer.partition("\n\n")
+    status, *headers = head.splitlines()
+    return status, [header.partition(":")[0] for header in headers], without_times(body)
+
+
+def test_the_first_screen_does_what_it_shows(created: str) -> None:
+    assert shape(created) == shape(ANSWER)
+
+
+def test_the_port_is_the_one_that_the_first_screen_names(
+    newcomer: Newcomer, installed: Path
+) -> None:
+    commands = newcomer.type("unset PORT; make --dry-run run", installed)
+
+    assert f"http://localhost:{PORT}" in CLONE_AND_RUN
+    assert f"--port {PORT}" in commands
+
+
+def test_it_works_without_make(newcomer: Newcomer, installed: Path) -> None:
+    folder = newcomer.home / "without-make"
+    newcomer.type(f"git clone --quiet {installed} {folder}", newcomer.home)
+    *install, serve, token, test = WITHOUT_MAKE.splitlines()
+
+    newcomer.type("\n".join(install), folder)
+    environment = folder / ".env"
+    assert PLACEHOLDER_SECRET in environment.read_text()
+    environment.write_text(environment.read_text().replace(PLACEHOLDER_SECRET, SECRET))
+    with newcomer.serving(serve, folder):
+        _, create = CREATE.split("\n", 1)
+        answer = newcomer.type(f"{token}\n{create}", folder)
+    # This is one of the tests: to run them all again would not end.
+    collected = newcomer.type(test, folder, PYTEST_ADDOPTS="--collect-only --quiet")
+
+    assert shape(answer) == shape(ANSWER)
+    assert "test_the_readme_is_short" in collected
+
+
+def test_every_request_of_the_api_page_has_the_answer_that_it_shows(
+    newcomer: Newcomer, installed: Path, tmp_path: Path
+) -> None:
+    prepare = next(fence.text for fence in API if fence.language == "bash")
+    shown = [pair for pair in pairwise(API) if pair[0].text.startswith("curl ")]
+
+    script = "\nprintf '\\0'\n".join([prepare, *(request.text for request, _ in shown)])
+    database = f"sqlite:///{tmp_path / 'tasks.db'}"
+    with newcomer.serving("make run", installed, NEON_DATABASE_URL=database):
+        _, *answers = newcomer.type(script, installed).split("\0")
+
+    assert [parts(answer) for answer in answers] == [parts(answer.text) for _, answer in shown]
+
+
+def parts(answer: str) -> Any:
+    return shape(answer) if answer.startswith("HTTP/") else without_times(answer)
