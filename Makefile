@@ -17,7 +17,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/run .env ## Start the server on PORT (default 8000); it reloads when the code changes
-	$(BIN)/uvicorn main:app --reload --ws none --port $(PORT)
+	$(BIN)/uvicorn main:app --reload --port $(PORT)
 
 token: .venv/run .env ## Print a token for USER_ID (default demo), good for an hour
 	@$(BIN)/python dev_token.py
@@ -29,7 +29,7 @@ check: .venv/dev lint types ## Lint, types, tests and coverage: what CI runs
 	$(BIN)/python -m slipcover --branch --source . --omit 'tests/*,benchmarks/*,.venv/*' \
 		--skip-covered --fail-under 95 -m pytest
 
-integration: .venv/dev ## Run the README's commands, and the tests that need node, PgBouncer and Chromium
+integration: .venv/dev ## Run the README's commands, and the tests that need node, PgBouncer, nginx and Chromium
 	cd tests/integration && npm ci --no-audit --no-fund
 	$(BIN)/python -m pytest -m integration
 

@@ -1,14 +1,15 @@
-"""Bodies over 64 KiB are refused before anything else looks at the request."""
+"""Bodies that are too large or would be lost are refused before anything looks at the request."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from errors import PayloadTooLarge, answer
+from errors import APIError, PayloadTooLarge, UpgradeWithBody, answer
 
 BODY_BYTES_MAX = 64 * 1024
 
 
 class BodyLimit:
-    """Reads a request's body and hands it on whole, or answers 413.
+    """Reads a request's body and hands it on whole, or answers 413; or 400 where the request asks
+    for another protocol, as its body does not arrive then (framing.py).
 
     FastAPI's own `max_body_size` answers in plain text, and only where a route reads the body.
     """
@@ -30,6 +31,9 @@ class BodyLimit:
         body = b""
         # Python refuses to read a number of thousands of digits.
         too_large = length.isdigit() and (len(length) > 18 or int(length) > BODY_BYTES_MAX)
+        if not too_large and b"upgrade" in headers:
+            await _refuse(UpgradeWithBody, scope, receive, send)
+            return
         more = not too_large
         while more:
             message = await receive()
@@ -39,8 +43,7 @@ class BodyLimit:
             too_large = len(body) > BODY_BYTES_MAX
             more = message.get("more_body", False) and not too_large
         if too_large:
-            refusal = answer(PayloadTooLarge.status, PayloadTooLarge.text, PayloadTooLarge.code)
-            await refusal(scope, receive, send)
+            await _refuse(PayloadTooLarge, scope, receive, send)
             return
 
         whole: Message | None = {"type": "http.request", "body": body, "more_body": False}
@@ -53,3 +56,7 @@ class BodyLimit:
             return message
 
         await self.app(scope, receive_whole, send)
+
+
+async def _refuse(error: type[APIError], scope: Scope, receive: Receive, send: Send) -> None:
+    await answer(error.status, error.text, error.code)(scope, receive, send)

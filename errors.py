@@ -58,6 +58,13 @@ class InvalidCompleted(ValidationFailed):
     text = "Completed must be true or false"
 
 
+class UpgradeWithBody(ValidationFailed):
+    text = (
+        "A request with a body must not ask for an upgrade: "
+        "send it as HTTP/1.1, without the header Upgrade"
+    )
+
+
 class NotJSON(ValidationFailed):
     text = "Body must be a JSON object, sent with the header Content-Type: application/json"
 

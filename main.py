@@ -33,6 +33,7 @@ from errors import (
     on_http_exception,
     on_validation_error,
 )
+from framing import FramingInDoubt
 from routes.tasks import path_of
 from routes.tasks import router as tasks_router
 from schemas import HealthResponse, ReadyResponse
@@ -61,6 +62,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 class TasksAPI(FastAPI):
+    def build_middleware_stack(self) -> ASGIApp:
+        """Starlette's, whose own crash handler is to end a connection in doubt too."""
+        return FramingInDoubt(super().build_middleware_stack())
+
     def openapi(self) -> dict[str, Any]:
         """FastAPI's document, with the security scheme that `get_current_user` stands for, and
         without the 422 that FastAPI adds and this API never sends.
@@ -160,7 +165,7 @@ async def on_unstorable_text(request: Request, error: Exception) -> JSONResponse
 @app.exception_handler(405)
 async def on_method_not_allowed(request: Request, error: Exception) -> JSONResponse:
     """The router names the methods of the first route that fits; a path may have several."""
-    path = path_of(request.scope)
+    path = path_of(request.scope).removeprefix(request.scope.get("root_path", ""))
     allowed = {
         method
         for route in iter_route_contexts(app.routes)

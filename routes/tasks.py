@@ -167,10 +167,14 @@ async def list_tasks(
         **documented(InvalidTitle),
     },
 )
-async def create_task(new: TaskCreate, tasks: Tasks, response: Response) -> TaskResponse:
+async def create_task(
+    new: TaskCreate, tasks: Tasks, request: Request, response: Response
+) -> TaskResponse:
     """Create a task. `Location` is its path."""
     task = await tasks.create(new.title, new.description)
-    response.headers["Location"] = f"/api/{quote(tasks.owner, safe='')}/tasks/{task['id']}"
+    prefix = request.scope.get("root_path", "")  # what a proxy strips from the path
+    path = f"{prefix}/api/{quote(tasks.owner, safe='')}/tasks/{task['id']}"
+    response.headers["Location"] = path
     return TaskResponse.of(task, "Task created")
 
 

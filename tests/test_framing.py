@@ -1,0 +1,422 @@
+"""Where a request ends: no byte of one is ever taken for another. Raw sockets to real servers."""
+
+import re
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+from uuid import uuid4
+
+import httpx2
+import pytest
+from conftest import bearer
+from service import ORIGIN, Service
+from waiting import eventually
+
+ANSWER_SECONDS = 10
+UPGRADES = {
+    "h2c": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+    "anything": b"Connection: upgrade\r\nUpgrade: anything\r\n",
+    "two Connection headers": b"Connection: UPGRADE\r\nConnection: keep-alive\r\nuPGRADE: x\r\n",
+    "a list": b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket, h2c\r\n",
+}
+each_upgrade = pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES)
+HANDSHAKE = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+BROKEN_HANDSHAKE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+LINE_BREAKS = b"\r\n" * 150_000
+
+
+class Server:
+    """A served app, and the SQLite file behind it."""
+
+    def __init__(self, service: Service, file: Path) -> None:
+        self.service = service
+        self.file = file
+
+    def new_task(self) -> tuple[str, str]:
+        """A user of their own, and the path of their task."""
+        user = f"user_{uuid4().hex}"
+        created = self.service.client.post(
+            f"/api/{user}/tasks", json={"title": "Buy groceries"}, headers=bearer(user)
+        )
+        return user, created.headers["Location"]
+
+    def connect(self) -> "Connection":
+        return Connection(self.service.port)
+
+
+class Connection:
+    """A connection on which every byte is ours."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS)
+        self._received = b""
+        # Each `send` is a packet of its own.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def send_to_closed(self, data: bytes) -> None:
+        """Send what the server need not take."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.send(data)
+
+    def close_sending(self) -> None:
+        with suppress(OSError):  # it may be closed already
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def head(self) -> bytes:
+        """The next answer up to its body."""
+        while b"\r\n\r\n" not in self._received:
+            self._receive()
+        head, _, self._received = self._received.partition(b"\r\n\r\n")
+        return head
+
+    def answer(self) -> httpx2.Response:
+        """The next answer, which has a `Content-Length`."""
+        head = self.head()
+        found = re.search(rb"(?im)^content-length: *(\d+)", head)
+        assert found, head
+        length = int(found[1])
+        while len(self._received) < length:
+            self._receive()
+        content, self._received = self._received[:length], self._received[length:]
+        return answer_of(head, content)
+
+    def rest(self) -> bytes:
+        """What comes until the server closes the connection."""
+        with suppress(ConnectionResetError):  # it closes with bytes of ours unread
+            while data := self._socket.recv(65536):
+                self._received += data
+        return self._received
+
+    def _receive(self) -> None:
+        data = self._socket.recv(65536)
+        assert data, "The connection was closed before the answer was complete"
+        self._received += data
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+def answer_of(head: bytes, content: bytes) -> httpx2.Response:
+    status_line, *lines = head.decode("latin-1").split("\r\n")
+    headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+    return httpx2.Response(int(status_line.split()[1]), headers=headers, content=content)
+
+
+def request(method: str, path: str, user: str | None = None, more: bytes = b"") -> bytes:
+    """The head of a request, with the user's token."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: tasks.test", f"Origin: {ORIGIN}"]
+    if user:
+        lines += [f"{name}: {value}" for name, value in bearer(user).items()]
+    return "".join(f"{line}\r\n" for line in lines).encode() + more + b"\r\n"
+
+
+def serve(
+    folder: Path, run_service: Callable[..., Service], **environment: str
+) -> Iterator[Server]:
+    file = folder / "tasks.db"
+    with run_service(NEON_DATABASE_URL=f"sqlite:///{file}", **environment) as service:
+        yield Server(service.wait_until_started(), file)
+    assert not re.search("Traceback|ERROR", service.log())
+
+
+SERVERS = {
+    "httptools": {"UVICORN_HTTP": "httptools"},
+    "httptools without WebSockets": {"UVICORN_HTTP": "httptools", "UVICORN_WS": "none"},
+    "h11": {"UVICORN_HTTP": "h11"},
+}
+
+
+@pytest.fixture(scope="module", params=list(SERVERS.values()), ids=list(SERVERS))
+def server(
+    request: pytest.FixtureRequest,
+    run_service: Callable[..., Service],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Server]:
+    """Uvicorn with each of its parsers."""
+    yield from serve(tmp_path_factory.mktemp("framing"), run_service, **request.param)
+
+
+# A body that becomes a request
+
+
+@each_upgrade
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_follows_an_upgrade_is_never_a_request(
+    server: Server, method: str, upgrade: bytes
+) -> None:
+    user, task = server.new_task()
+    smuggled = request("DELETE", task, user)
+    length = f"Content-Length: {len(LINE_BREAKS + smuggled)}\r\n".encode()
+
+    with server.connect() as connection:
+        connection.send(request(method, "/health", more=upgrade + length))
+        answer = connection.answer()
+        connection.send_to_closed(LINE_BREAKS + smuggled)
+        rest = connection.rest()
+
+    assert answer.headers["Connection"] == "close"
+    assert rest == b""
+    assert server.service.client.get(task, headers=bearer(user)).status_code == 200
+
+
+@each_upgrade
+def test_nor_is_what_comes_before_the_answer(server: Server, upgrade: bytes) -> None:
+    user, task = server.new_task()
+    smuggled = request("DELETE", task, user)
+
+    with server.connect() as connection, sqlite3.connect(server.file) as database:
+        database.execute("BEGIN EXCLUSIVE")  # the answer to a write has to wait
+        connection.send(request("PATCH", f"{task}/complete", user, upgrade))
+        for _ in range(3):
+            connection.send(smuggled)
+        database.rollback()
+        received = connection.rest()
+
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert server.service.client.get(task, headers=bearer(user)).status_code == 200
+
+
+@pytest.mark.parametrize("target", ["/health", "*", "http://tasks.test/health"])
+def test_nor_is_what_follows_connect(server: Server, target: str) -> None:
+    user, task = server.new_task()
+    smuggled = request("DELETE", task, user)
+
+    with server.connect() as connection:
+        length = f"Content-Length: {len(smuggled)}\r\n".encode()
+        connection.send(request("CONNECT", target, more=length))
+        connection.send_to_closed(smuggled)
+        received = connection.rest()
+
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert server.service.client.get(task, headers=bearer(user)).status_code == 200
+
+
+@pytest.mark.parametrize("handshake", [HANDSHAKE, BROKEN_HANDSHAKE], ids=["whole", "broken"])
+@pytest.mark.parametrize("length", [b"", b"Content-Length: 1000\r\n"], ids=["no body", "body"])
+def test_nor_is_what_follows_the_handshake_of_a_websocket(
+    server: Server, handshake: bytes, length: bytes
+) -> None:
+    user, task = server.new_task()
+
+    with server.connect() as connection:
+        connection.send(request("GET", "/health", more=handshake + length))
+        connection.send_to_closed(request("DELETE", task, user))
+        connection.close_sending()  # uvicorn's WebSockets give no answer to one with a body
+        received = connection.rest()
+
+    assert received.count(b"HTTP/1.1 ") <= 1
+    assert server.service.client.get(task, headers=bearer(user)).status_code == 200
+
+
+# Every answer ends the connection
+
+
+@each_upgrade
+@pytest.mark.parametrize(
+    ("method", "path", "more", "status"),
+    [
+        ("GET", "/health", b"", 200),
+        ("HEAD", "/health", b"", 200),
+        ("GET", "/nowhere", b"", 404),
+        ("GET", "/nowhere%0A", b"", 404),
+        ("GET", "/api/somebody/tasks", b"", 401),
+        ("PUT", "/health", b"", 405),
+        ("POST", "/health", b"Content-Length: 1\r\n", 400),
+        ("POST", "/health", b"Transfer-Encoding: chunked\r\n", 400),
+        ("POST", "/health", b"Content-Length: 70000\r\n", 413),
+        ("OPTIONS", "/health", b"Access-Control-Request-Method: GET\r\n", 200),
+    ],
+)
+def test_every_answer_to_an_upgrade_ends_the_connection(
+    server: Server, method: str, path: str, more: bytes, status: int, upgrade: bytes
+) -> None:
+    with server.connect() as connection:
+        connection.send(request(method, path, more=upgrade + more))
+        received = connection.rest()
+
+    answer = answer_of(*received.split(b"\r\n\r\n", 1))
+    assert answer.status_code == status
+    assert answer.headers.get_list("Connection") == ["close"]
+    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert answer.headers["X-Request-ID"]
+
+
+# What an honest client gets
+
+
+@each_upgrade
+def test_an_upgrade_without_a_body_is_served(server: Server, upgrade: bytes) -> None:
+    user, task = server.new_task()
+
+    with server.connect() as connection:
+        connection.send(request("GET", task, user, upgrade + b"Content-Length: 0\r\n"))
+        answer = connection.answer()
+
+    assert answer.status_code == 200
+    assert answer.json()["data"]["title"] == "Buy groceries"
+
+
+@each_upgrade
+@pytest.mark.parametrize("packets", [1, 2])
+@pytest.mark.parametrize("framing", [b"Content-Length: 13\r\n", b"Transfer-Encoding: chunked\r\n"])
+def test_an_upgrade_with_a_body_is_refused(
+    server: Server, upgrade: bytes, packets: int, framing: bytes
+) -> None:
+    user, _ = server.new_task()
+    head = request(
+        "POST",
+        f"/api/{user}/tasks",
+        user,
+        upgrade + b"Content-Type: application/json\r\n" + framing,
+    )
+    body = b'{"title":"x"}' if b"Content-Length" in framing else b'd\r\n{"title":"x"}\r\n0\r\n\r\n'
+
+    with server.connect() as connection:
+        connection.send(head + body if packets == 1 else head)
+        answer = connection.answer()
+        connection.send_to_closed(b"" if packets == 1 else body)
+        rest = connection.rest()
+
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "error": "A request with a body must not ask for an upgrade: "
+        "send it as HTTP/1.1, without the header Upgrade",
+        "code": "VALIDATION_ERROR",
+    }
+    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert rest == b""
+
+
+def test_the_handshake_of_a_websocket_is_no_way_in(server: Server) -> None:
+    """It is refused, or the GET that it is where uvicorn knows no WebSockets."""
+    user, _ = server.new_task()
+
+    with server.connect() as connection:
+        path = f"/api/{user}/tasks?token=a-token-in-the-query"
+        connection.send(request("GET", path, more=HANDSHAKE))
+        received = connection.rest()
+
+    assert re.match(rb"HTTP/1.1 (401|403) ", received)
+    assert received.count(b"HTTP/1.1 ") == 1
+    eventually(
+        "its line",
+        lambda: re.search(r"GET /api/.* 401|rejected \(403", server.service.log()),
+        seconds=ANSWER_SECONDS,
+    )
+    assert user not in server.service.log()
+    assert "a-token-in-the-query" not in server.service.log()
+
+
+# A body that nobody read
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "length", "status"),
+    [
+        ("POST", "/health", 70_000, 413),
+        ("POST", "/health", 60_000, 405),
+        ("POST", "/api/somebody/tasks", 60_000, 401),
+        ("POST", "/nowhere", 60_000, 404),
+    ],
+)
+def test_a_refused_body_is_read_as_a_body(
+    server: Server, method: str, path: str, length: int, status: int
+) -> None:
+    user, task = server.new_task()
+    smuggled = request("DELETE", task, user)
+    body = smuggled.rjust(length, b"\n")
+
+    with server.connect() as connection:
+        connection.send(request(method, path, more=f"Content-Length: {length}\r\n".encode()))
+        connection.send(body[:50_000])
+        connection.send(body[50_000:])
+        refused = connection.answer()
+        connection.send(request("GET", task, user))
+        answer = connection.answer()
+
+    assert refused.status_code == status
+    assert answer.status_code == 200
+    assert answer.json()["message"] == "Task retrieved"
+
+
+@pytest.mark.parametrize(("length", "status"), [(70_000, 413), (10, 405)])
+def test_a_sender_that_waits_for_100_is_told_when_to_close(
+    server: Server, length: int, status: int
+) -> None:
+    expect = f"Expect: 100-continue\r\nContent-Length: {length}\r\n".encode()
+
+    with server.connect() as connection:
+        connection.send(request("POST", "/health", more=expect))
+        if status == 405:
+            assert connection.head() == b"HTTP/1.1 100 Continue"
+            connection.send(b"x" * length)
+        answer = connection.answer()
+        connection.send_to_closed(request("GET", "/health"))
+        rest = connection.rest()
+
+    assert answer.status_code == status
+    assert answer.headers["Connection"] == "close"
+    assert rest == b""
+
+
+def test_pipelined_requests_are_answered_in_turn(server: Server) -> None:
+    user, task = server.new_task()
+    body = b'{"title":"Bake a cake"}'
+    put = request(
+        "PUT", task, user, b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body)
+    )
+
+    with server.connect() as connection:
+        connection.send(
+            request("GET", task, user)
+            + put
+            + body
+            + request("GET", task, user, b"Connection: close\r\n")
+        )
+        received = connection.rest()
+
+    titles = re.findall(rb'"title":"([^"]*)"', received)
+    assert titles == [b"Buy groceries", b"Bake a cake", b"Bake a cake"]
+
+
+AMBIGUOUS = {
+    "both lengths": b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+    "both, the other way around": b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+    "two lengths": b"Content-Length: 5\r\nContent-Length: 0\r\n",
+    "a list of lengths": b"Content-Length: 5, 0\r\n",
+    "a sign": b"Content-Length: +5\r\n",
+    "a hexadecimal length": b"Content-Length: 0x5\r\n",
+    "a space before the colon": b"Content-Length : 5\r\n",
+    "an encoding that is none": b"Transfer-Encoding: xchunked\r\n",
+    "chunked twice": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+    "a vertical tab": b"Transfer-Encoding: \x0bchunked\r\n",
+}
+
+
+@pytest.mark.parametrize("framing", AMBIGUOUS.values(), ids=AMBIGUOUS)
+@pytest.mark.parametrize("body", [b"", b"0\r\n\r\n"], ids=["no body", "no chunk"])
+def test_a_length_that_could_be_read_in_two_ways_is_refused(
+    server: Server, framing: bytes, body: bytes
+) -> None:
+    user, task = server.new_task()
+
+    with server.connect() as connection:
+        connection.send(request("POST", "/health", more=framing) + body)
+        connection.send_to_closed(request("DELETE", task, user, b"Connection: close\r\n"))
+        received = connection.rest()
+
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert server.service.client.get(task, headers=bearer(user)).status_code == 200
