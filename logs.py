@@ -60,13 +60,17 @@ def configure(log_format: str) -> None:
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(logging.INFO)
-    # What no line shows need not be found out: https://docs.python.org/3/howto/logging.html#optimization
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(handler)  # other libraries' warnings: in the same format, without texts
     # Uvicorn's own line for each request would say it again, with the user's id in the path.
     logging.getLogger("uvicorn.access").handlers = []
+    logging.getLogger("uvicorn.error").addFilter(_names_no_path)
+
+
+def _names_no_path(record: logging.LogRecord) -> bool:
+    """False for uvicorn's line for the handshake of a WebSocket, as for each other request's."""
+    return not str(record.msg).startswith('%s - "WebSocket %s"')
 
 
 class RequestLog:
