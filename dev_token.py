@@ -10,6 +10,7 @@ import time
 
 from jose import jwt
 
+from keys import shared_key
 from settings import StartupError, get_settings
 
 LIFETIME_SECONDS = 3600
@@ -24,7 +25,7 @@ def main() -> None:
     user_id = os.environ.get("USER_ID") or "demo"
     now = int(time.time())
     claims = {"sub": user_id, "iat": now, "exp": now + LIFETIME_SECONDS}
-    print(jwt.encode(claims, secret, algorithm="HS256"))
+    print(jwt.encode(claims, shared_key(secret), algorithm="HS256"))
 
 
 if __name__ == "__main__":

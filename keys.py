@@ -1,7 +1,8 @@
-"""The front end's public keys, read from its key server (a JWKS, RFC 7517).
+"""The keys that verify signatures: shared secrets, and the public keys of the front end.
 
-Keys are fetched when a token first needs them, kept, and fetched again when a token names a key
-that is not among them. Only the configured URL is ever read.
+Public keys come from the front end's key server as a JWKS (RFC 7517). They are fetched when a token
+first needs them, kept, and fetched again when a token names another key. Only the configured URL is
+ever read.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jose import jwk
 from jose.backends.base import Key
-from jose.utils import base64url_decode
+from jose.utils import base64url_decode, base64url_encode
 
 log = logging.getLogger("tasks.keys")
 
@@ -93,6 +94,13 @@ class PublicKey:
 
     def verifies(self, algorithm: str, message: bytes, signature: bytes) -> bool:
         return algorithm in self.names_of_algorithm and bool(self._key.verify(message, signature))
+
+
+def shared_key(secret: str) -> Key:
+    """The key of HS256 that is the secret's UTF-8 octets, whatever the secret looks like."""
+    # As a JWK, because python-jose refuses a text that looks like PEM or SSH.
+    octets = base64url_encode(secret.encode()).decode()
+    return jwk.construct({"kty": "oct", "k": octets}, "HS256")
 
 
 @cache

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
 
-from jose import jwk
-from jose.backends.base import Key
 from jose.utils import base64url_decode, base64url_encode
 
-from keys import ALGORITHMS, KeyServer, KeysUnavailable, PublicKey
+from keys import ALGORITHMS, KeyServer, KeysUnavailable, PublicKey, shared_key
 from models import USER_ID_MAX
 from settings import Settings
 
@@ -158,7 +156,7 @@ class TokenVerifier:
     """Tells good tokens from others, as one set of settings says."""
 
     def __init__(self, settings: Settings) -> None:
-        self._secrets = [_shared_key(secret) for secret in settings.shared_secrets]
+        self._secrets = [shared_key(secret) for secret in settings.shared_secrets]
         self._key_server = KeyServer(settings.jwks_url)
         self._issuer = settings.issuer
         self._audience = settings.audience
@@ -241,12 +239,6 @@ class TokenVerifier:
             raise TokenRefused("bad signature")
         self._key_server.was_fruitful()
         return fresh
-
-
-def _shared_key(secret: str) -> Key:
-    # As a JWK: python-jose takes a text that looks like JSON or PEM for something else.
-    octets = base64url_encode(secret.encode()).decode()
-    return jwk.construct({"kty": "oct", "k": octets}, "HS256")
 
 
 @lru_cache(maxsize=1)

@@ -62,6 +62,24 @@ def test_the_first_secret_of_a_list_signs(
     assert jwt.decode(token, "the-first-secret", algorithms=["HS256"])["sub"] == "demo"
 
 
+@pytest.mark.parametrize(
+    "secret", ["-----BEGIN PUBLIC KEY-----", "ssh-rsa AAAA", '{"kty":"oct","k":"c2VjcmV0"}']
+)
+def test_a_secret_that_looks_like_a_key_is_a_secret_all_the_same(
+    client: TestClient,
+    environment: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    secret: str,
+) -> None:
+    environment.setenv("BETTER_AUTH_SECRET", secret)
+
+    dev_token.main()
+
+    token = capsys.readouterr().out.strip()
+    response = client.get("/api/demo/tasks", headers={"Authorization": f"Bearer {token}"})
+    assert response.status_code == 200
+
+
 @pytest.mark.parametrize("secret", [None, "", "your-32-char-secret-here"])
 def test_without_a_real_secret_there_is_no_token(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], secret: str | None
