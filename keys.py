@@ -222,18 +222,21 @@ class KeyServer:
         except (KeyError, TypeError, RecursionError):
             raise ValueError("its answer is not a JWKS") from None
         keys = {}
+        faults = []
         for parameters in listed:
             try:
                 key_id = str(parameters["kid"])
                 key = PublicKey(parameters)
-            except Exception as error:  # whatever python-jose makes of it
-                log.warning(
-                    "Cannot use a key of the key server: %s %.300r",
-                    *(type(error).__name__, str(error)),
-                )
+            except Exception as error:  # python-jose raises all kinds
+                faults.append(error)
                 continue
             known = self._keys.get(key_id)
             keys[key_id] = known if known and known.parameters == key.parameters else key
+        if faults:
+            log.warning(
+                "Cannot use %d of the %d keys of the key server; the first: %s %.300r",
+                *(len(faults), len(listed), type(faults[0]).__name__, str(faults[0])),
+            )
         if not keys:
             raise ValueError("it lists no usable key")
         return keys
