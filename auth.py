@@ -6,9 +6,10 @@ from typing import TypedDict
 from fastapi import Request
 
 from errors import Forbidden, ServiceUnavailable, Unauthorized
+from jws import TokenRefused
 from keys import KeysUnavailable
 from settings import get_settings
-from tokens import TokenRefused, verifier_of
+from tokens import verifier_of
 
 log = logging.getLogger("tasks.auth")
 

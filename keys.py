@@ -10,9 +10,10 @@ import json
 import logging
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import cache
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
 import httpx2
 from cryptography.exceptions import InvalidSignature
@@ -21,39 +22,48 @@ from jose import jwk
 from jose.backends.base import Key
 from jose.utils import base64url_decode, base64url_encode
 
+from jws import TokenRefused, UnverifiedToken
+
 log = logging.getLogger("tasks.keys")
 
-# What a key is decides its one algorithm; python-jose would let the token's header choose. EdDSA
-# over Ed25519 has two names: that of RFC 8037, and one of its own since RFC 9864.
-NAMES_OF_ALGORITHM = {
-    ("OKP", "Ed25519"): ("EdDSA", "Ed25519"),
-    ("EC", "P-256"): ("ES256",),
-    ("EC", "P-521"): ("ES512",),
-    ("RSA", None): ("RS256",),
-}
-ALGORITHMS = frozenset(name for names in NAMES_OF_ALGORITHM.values() for name in names)
 PUBLIC_PARAMETERS = ("kty", "crv", "x", "y", "n", "e")
 
 # The whole of one fetch, and all that a request may wait for keys.
 FETCH_SECONDS = 3
 WAIT_SECONDS = 4.5
 ANSWER_BYTES_MAX = 256 * 1024
-
-# Fetches that brought no key to a good token, so many in so many seconds. A fetch that did is free,
-# since no forger can cause one; and each user who was let in before has one more, so that a flood
-# of junk does not use it all up.
-FRUITLESS_SECONDS = 30
-FRUITLESS_FETCHES = 3
-FRUITLESS_FETCHES_MAX = 8
-# After a failure the key server is left alone for a moment, longer each time.
+# After a failed fetch none begins for a moment, longer each time.
 PAUSES_SECONDS = (0.5, 1, 2, 4)
-# A list older than this is read again when a token comes, so that a key that the front end has
-# withdrawn is dropped. While that fails, the old list counts.
+# An older list is fetched again when a token comes, so that a key that the front end has withdrawn
+# is dropped. While the fetch fails, the old list counts.
 STALE_SECONDS = 600
+
+BUDGET_SECONDS = 30
+BUDGET_FETCHES = 3
+BUDGET_FETCHES_MAX = 8
+VERIFIED_USERS_MAX = 10_000
+
+
+class Algorithm(NamedTuple):
+    """A signature algorithm: the one kind of key that it takes, and how long its signatures are."""
+
+    key_kind: tuple[str, str | None]  # `kty` and `crv`
+    signature_bytes: Container[int]
+
+
+# EdDSA over Ed25519 has two names: that of RFC 8037, and one of its own since RFC 9864.
+ED25519 = Algorithm(("OKP", "Ed25519"), [64])
+ALGORITHMS = {
+    "EdDSA": ED25519,
+    "Ed25519": ED25519,
+    "ES256": Algorithm(("EC", "P-256"), [64]),
+    "ES512": Algorithm(("EC", "P-521"), [132]),
+    "RS256": Algorithm(("RSA", None), range(256, 2049)),  # keys have 2048 bits or more
+}
 
 
 class KeysUnavailable(Exception):
-    """The key server cannot be asked now."""
+    """Keys cannot be fetched now."""
 
 
 class Ed25519Key(Key):
@@ -74,33 +84,70 @@ class Ed25519Key(Key):
 jwk.register_key("EdDSA", Ed25519Key)
 
 
+def shared_key(secret: str) -> Key:
+    """The HS256 key that is the secret's UTF-8 octets, whatever the secret looks like."""
+    # As a JWK, because python-jose refuses a text that looks like PEM or SSH.
+    octets = base64url_encode(secret.encode()).decode()
+    return jwk.construct({"kty": "oct", "k": octets}, "HS256")
+
+
 class PublicKey:
-    """One key and the one algorithm that it verifies."""
+    """A listed key (a JWK, RFC 7517). Its kind decides its algorithm, not the token's header."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
-        kind = (str(parameters.get("kty")), parameters.get("crv"))
-        names = NAMES_OF_ALGORITHM.get(kind)
-        if names is None or parameters.get("alg", names[0]) not in names:
+        self.id = str(parameters["kid"])
+        kind = (parameters.get("kty"), parameters.get("crv"))
+        names = [name for name, algorithm in ALGORITHMS.items() if algorithm.key_kind == kind]
+        if not names or parameters.get("alg", names[0]) not in names:
             raise ValueError(
                 f"keys of the kind {kind!r:.100} for {parameters.get('alg')!r:.100} are unsupported"
             )
         if parameters.get("use", "sig") != "sig":
             raise ValueError("it is not for signatures")
-        self.names_of_algorithm = names
+        self._algorithms = names
         self.parameters = {
             name: parameters[name] for name in PUBLIC_PARAMETERS if name in parameters
         }
         self._key = jwk.construct(self.parameters, names[0])
 
-    def verifies(self, algorithm: str, message: bytes, signature: bytes) -> bool:
-        return algorithm in self.names_of_algorithm and bool(self._key.verify(message, signature))
+    def verifies(self, token: UnverifiedToken) -> bool:
+        return token.algorithm in self._algorithms and bool(
+            self._key.verify(token.signing_input, token.signature)
+        )
 
 
-def shared_key(secret: str) -> Key:
-    """The key of HS256 that is the secret's UTF-8 octets, whatever the secret looks like."""
-    # As a JWK, because python-jose refuses a text that looks like PEM or SSH.
-    octets = base64url_encode(secret.encode()).decode()
-    return jwk.construct({"kty": "oct", "k": octets}, "HS256")
+class FetchBudget:
+    """Limits the fetches that tokens cause, since anybody can name a key that is not listed.
+
+    Rate limit: 3 fetches in 30 s that did not help a valid token. Useful fetches are refunded (and
+    failed ones, which `PAUSES_SECONDS` limits). A user who was verified before may cause one more
+    (at most eight in all), so that a flood of forged tokens cannot block key rotation.
+    """
+
+    def __init__(self) -> None:
+        # When each fetch began, and the verified user whose one more it was.
+        self._spent: dict[float, str | None] = {}
+        self._verified_users: dict[str, None] = {}
+
+    def spend(self, now: float, user_id: str) -> None:
+        """Count a fetch for this user's token. Raises `KeysUnavailable` if none may begin."""
+        since = now - BUDGET_SECONDS
+        self._spent = {began: user for began, user in self._spent.items() if began > since}
+        users = list(self._spent.values())
+        is_within = users.count(None) < BUDGET_FETCHES
+        has_one_more = user_id in self._verified_users and user_id not in users
+        if not is_within and not (has_one_more and len(users) < BUDGET_FETCHES_MAX):
+            raise KeysUnavailable("asked too often for keys that it did not have")
+        self._spent[now] = None if is_within else user_id
+
+    def refund(self, began: float) -> None:
+        self._spent.pop(began, None)
+
+    def remember(self, user_id: str) -> None:
+        """Note that a token of this user was verified."""
+        self._verified_users[user_id] = None
+        if len(self._verified_users) > VERIFIED_USERS_MAX:
+            del self._verified_users[next(iter(self._verified_users))]
 
 
 @cache
@@ -113,73 +160,78 @@ class KeyServer:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._is_local = httpx2.URL(url).host in {"localhost", "127.0.0.1", "::1"}
         self._keys: dict[str, PublicKey] = {}
-        self._read_at = -float("inf")  # when the fetch that gave `_keys` began
+        self._read_at = -inf  # when the fetch that gave `_keys` began
         self._fetching: asyncio.Task[None] | None = None
         self._failures = 0
-        self._paused_until = -float("inf")
-        self._fruitless: dict[float, str] = {}  # when a fetch began, and who pays ("": everybody)
+        self._paused_until = -inf
+        self._budget = FetchBudget()
 
     def known(self, key_id: str) -> PublicKey | None:
-        """The key of this name, without waiting for anything."""
-        if self._keys and time.monotonic() - self._read_at > STALE_SECONDS:
-            self._join_or_start_fetch()
+        """The key of this id in the list of the last fetch. Waits for nothing."""
+        now = time.monotonic()
+        is_stale = self._keys and now - self._read_at > STALE_SECONDS
+        if is_stale and now >= self._paused_until and not self._fetch_under_way():
+            self._start_fetch(now)
         return self._keys.get(key_id)
 
-    async def fresh(
-        self, key_id: str, *, other_than: PublicKey | None, user_id: str, known_user: bool
-    ) -> PublicKey | None:
-        """The key of this name in a list asked for from now on.
+    async def verify(self, token: UnverifiedToken, user_id: str) -> PublicKey:
+        """Verify the token's signature, which gives the key.
 
-        Raises `KeysUnavailable` when the key server does not give one in time, or when none may be
-        asked for now: without it nobody knows whether the token is good.
+        Raises `TokenRefused` if no listed key verifies the signature, and `KeysUnavailable` if
+        nobody knows, because the list cannot be fetched.
         """
-        arrived = time.monotonic()
+        if not token.key_id:
+            raise TokenRefused("no key id")
+        if len(token.signature) not in ALGORITHMS[token.algorithm].signature_bytes:
+            raise TokenRefused("bad signature")
+        key = self.known(token.key_id)
+        if key is None or not key.verifies(token):
+            key = await self._new_key(token, key, user_id)
+        self._budget.remember(user_id)
+        return key
+
+    async def _new_key(
+        self, token: UnverifiedToken, old: PublicKey | None, user_id: str
+    ) -> PublicKey:
+        """Fetch the key that verifies the signature. A new key may have the id of an `old` one:
+        serial ids begin again in a new database."""
+        called = time.monotonic()
         try:
             async with asyncio.timeout(WAIT_SECONDS):
-                while self._read_at < arrived and self._keys.get(key_id) is other_than:
-                    payer = self._payer_of_fetch(user_id, known_user=known_user)
-                    if payer is None and not self._is_fetching():
-                        raise KeysUnavailable("asked too often for keys that it did not have")
-                    await asyncio.shield(self._join_or_start_fetch(payer))
-        except TimeoutError:
-            raise KeysUnavailable("it is too slow") from None
-        return self._keys.get(key_id)
+                while self._read_at < called and self._keys.get(token.key_id) is old:
+                    await asyncio.shield(self._fetch_under_way() or self._start_fetch_for(user_id))
+        except (TimeoutError, KeysUnavailable) as error:
+            if old is None:
+                raise KeysUnavailable(str(error) or "it is too slow") from None
+        key = self._keys.get(token.key_id)
+        if key is None:
+            raise TokenRefused("unknown key")
+        if key is old or not key.verifies(token):
+            raise TokenRefused("bad signature")
+        self._budget.refund(self._read_at)
+        return key
 
-    def was_fruitful(self) -> None:
-        """The list as it is brought the key of a good token: its fetch costs nothing."""
-        self._fruitless.pop(self._read_at, None)
-
-    def _payer_of_fetch(self, user_id: str, *, known_user: bool) -> str | None:
-        """Who pays for a fetch for this user's token, if anybody may."""
-        since = time.monotonic() - FRUITLESS_SECONDS
-        self._fruitless = {at: who for at, who in self._fruitless.items() if at > since}
-        payers = list(self._fruitless.values())
-        if payers.count("") < FRUITLESS_FETCHES:
-            return ""
-        may_pay = known_user and user_id not in payers and len(payers) < FRUITLESS_FETCHES_MAX
-        return user_id if may_pay else None
-
-    def _is_fetching(self) -> bool:
-        # A task of another event loop (each TestClient has its own) cannot be waited for here.
+    def _fetch_under_way(self) -> "asyncio.Task[None] | None":
+        # A task of another event loop (each TestClient has its own) cannot be awaited here.
         task = self._fetching
-        return bool(task and not task.done() and task.get_loop() is asyncio.get_running_loop())
+        is_ours = task and not task.done() and task.get_loop() is asyncio.get_running_loop()
+        return task if is_ours else None
 
-    def _join_or_start_fetch(self, payer: str | None = None) -> "asyncio.Task[None]":
-        """However many wait, one asks. A fetch without a payer is the service's own."""
-        if self._fetching is None or not self._is_fetching():
-            began = time.monotonic()
-            if payer is not None and began >= self._paused_until:
-                self._fruitless[began] = payer
-            self._fetching = asyncio.create_task(self._fetch(began))
-            # A failure is told to those who wait; there may be none.
-            self._fetching.add_done_callback(lambda task: task.cancelled() or task.exception())
+    def _start_fetch_for(self, user_id: str) -> "asyncio.Task[None]":
+        now = time.monotonic()
+        if now < self._paused_until:
+            raise KeysUnavailable("it failed a moment ago")
+        self._budget.spend(now, user_id)
+        return self._start_fetch(now)
+
+    def _start_fetch(self, began: float) -> "asyncio.Task[None]":
+        self._fetching = asyncio.create_task(self._fetch(began))
+        # Retrieve a failure that nobody awaits, or asyncio would log it.
+        self._fetching.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._fetching
 
     async def _fetch(self, began: float) -> None:
-        if began < self._paused_until:
-            raise KeysUnavailable("it failed a moment ago")
         try:
             async with asyncio.timeout(FETCH_SECONDS):
                 keys = self._parsed(await self._get())
@@ -187,7 +239,7 @@ class KeyServer:
             pause = PAUSES_SECONDS[min(self._failures, len(PAUSES_SECONDS) - 1)]
             self._failures += 1
             self._paused_until = time.monotonic() + pause
-            self._fruitless.pop(began, None)
+            self._budget.refund(began)
             log.warning(
                 "The key server %s gave no keys: %s %.300r",
                 *(self.url, type(error).__name__, str(error)),
@@ -201,7 +253,8 @@ class KeyServer:
                 timeout=FETCH_SECONDS,
                 follow_redirects=False,
                 verify=_tls_context(),
-                trust_env=not self._is_local,  # no proxy leads to this machine
+                # No proxy leads to this machine.
+                trust_env=httpx2.URL(self.url).host not in {"localhost", "127.0.0.1", "::1"},
             ) as client,
             client.stream("GET", self.url, headers={"Accept": "application/json"}) as response,
         ):
@@ -215,8 +268,8 @@ class KeyServer:
             return body
 
     def _parsed(self, body: bytes) -> dict[str, PublicKey]:
-        """The usable keys of a JWKS. One without any is no answer: a front end that has idled may
-        list none, and its tokens are good all the same."""
+        """The usable keys of a JWKS. Raises ValueError if there is none: a front end that has idled
+        may list none, and its tokens are valid all the same."""
         try:
             listed = list(json.loads(body)["keys"])
         except (KeyError, TypeError, RecursionError):
@@ -225,13 +278,13 @@ class KeyServer:
         faults = []
         for parameters in listed:
             try:
-                key_id = str(parameters["kid"])
                 key = PublicKey(parameters)
             except Exception as error:  # python-jose raises all kinds
                 faults.append(error)
                 continue
-            known = self._keys.get(key_id)
-            keys[key_id] = known if known and known.parameters == key.parameters else key
+            known = self._keys.get(key.id)
+            # Keep the object: remembered tokens are valid as long as theirs is listed.
+            keys[key.id] = known if known and known.parameters == key.parameters else key
         if faults:
             log.warning(
                 "Cannot use %d of the %d keys of the key server; the first: %s %.300r",

@@ -22,6 +22,7 @@ from signing import (
     part,
 )
 
+import jws
 import main
 import tokens
 
@@ -696,11 +697,11 @@ def test_only_so_many_tokens_are_remembered(
     monkeypatch.setattr(tokens, "VERIFIED_TOKENS_MAX", 2)
     parsed = []
 
-    def parse(text: str) -> tokens.Token:
+    def parse(text: str) -> jws.UnverifiedToken:
         parsed.append(text)
         return taken_apart(text)
 
-    taken_apart = tokens.parse
+    taken_apart = jws.parse
     monkeypatch.setattr(tokens, "parse", parse)
     first, second, third = (token_for(OWNER, number=number) for number in range(3))
 
