@@ -1,9 +1,9 @@
 """Who is calling (authentication, 401), and whose tasks they may touch (authorization, 403)."""
 
 import logging
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from errors import Forbidden, ServiceUnavailable, Unauthorized
 from jws import TokenRefused
@@ -14,7 +14,7 @@ from tokens import verifier_of
 log = logging.getLogger("tasks.auth")
 
 
-class CurrentUser(TypedDict):
+class User(TypedDict):
     id: str
     email: str | None
 
@@ -28,8 +28,8 @@ BEARER_SCHEME = {
 }
 
 
-async def get_current_user(request: Request) -> CurrentUser:
-    """The user that the request's bearer token names. Raises 401 for any other request."""
+async def get_current_user(request: Request) -> User:
+    """The subject of the request's bearer token. Raises 401 if there is no valid token."""
     try:
         token = await verifier_of(get_settings()).verify(_token_of(request))
     except TokenRefused as refusal:
@@ -41,8 +41,11 @@ async def get_current_user(request: Request) -> CurrentUser:
     return {"id": token.user_id, "email": token.email}
 
 
-def verify_user_access(user_id: str, current_user: CurrentUser) -> None:
-    """Raise 403 unless `user_id`, which a URL names, is the current user's."""
+CurrentUser = Annotated[User, Depends(get_current_user)]
+
+
+def verify_user_access(user_id: str, current_user: User) -> None:
+    """Raise 403 unless the `user_id` of a URL is the current user's."""
     if user_id != current_user["id"]:
         raise Forbidden
 

@@ -24,8 +24,8 @@ PLACEHOLDER_SECRET = "your-32-char-secret-here"  # noqa: S105 (refused as a secr
 # JavaScript's parseInt, which reads the version for Better Auth, ignores what follows its digits.
 VERSION_AND_SECRET = re.compile(r"\s*([+-]?[0-9]+)[^:]*:(.*)", re.DOTALL)
 
-# Uvicorn's exit code for "would fail on every restart": it stops `--workers` from respawning.
-STARTUP_FAILURE = 3
+# STARTUP_FAILURE of Uvicorn, which starts no worker again that ended with this code.
+EXIT_CODE_NO_RESTART = 3
 
 # Query parameters that hosts put into URLs for Prisma; libpq refuses a connection that names them.
 PRISMA_OPTIONS = frozenset({"pgbouncer", "connection_limit", "pool_timeout", "schema"})
@@ -236,4 +236,4 @@ def get_settings() -> Settings:
     except UnicodeDecodeError:
         reason = ".env is not UTF-8"
     print("Configuration error:", reason, file=sys.stderr)
-    raise SystemExit(STARTUP_FAILURE)
+    raise SystemExit(EXIT_CODE_NO_RESTART)

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from auth import CurrentUser, get_current_user, verify_user_access
+from auth import CurrentUser, verify_user_access
 from database import GetSource, Source
 from errors import (
     Forbidden,
@@ -113,7 +113,7 @@ class JSONInParts(Response):
 
 async def own_tasks(
     user_id: Annotated[str, Path(description="The token's `sub`.", examples=["user_abc123"])],
-    current_user: Annotated[CurrentUser, Depends(get_current_user)],
+    current_user: CurrentUser,
     source: Annotated[Source, Depends(GetSource())],
 ) -> OwnTasks:
     """The only tasks that a request can reach: those of the token's user."""
