@@ -8,12 +8,12 @@ import re
 import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from psycopg2 import ProgrammingError
 from psycopg2.extensions import parse_dsn
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -57,6 +57,16 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{host}{port}"
 
 
+def bare_origin(value: str) -> str:
+    if urlsplit(value)[2:] != ("", "", ""):
+        raise ValueError("must list origins without a path, comma-separated")
+    return origin_of(value)
+
+
+def comma_separated(value: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in value.split(",") if item.strip())
+
+
 def database_url(value: str) -> URL:
     """Any PostgreSQL URL that Neon or another host hands out, or an explicit SQLite one."""
     try:
@@ -72,7 +82,7 @@ def database_url(value: str) -> URL:
     if backend not in {"postgres", "postgresql"}:
         raise ValueError("must start with postgresql:// (or sqlite:///)")
     if value.count("@") > 1:
-        # The password's rest would be taken for the host, which the log names.
+        # What follows the first @ would be taken for the host, which the log names.
         raise ValueError("has an @ in its password, which must be written as %40")
     return _postgresql_url(url)
 
@@ -95,10 +105,7 @@ def _postgresql_url(url: URL) -> URL:
 
 
 def versioned_secrets(value: str) -> tuple[str, ...]:
-    """The secrets of `2:new,1:old`, judged as Better Auth's `parseSecretsEnv` judges them.
-
-    Raises ValueError with a text that quotes nothing of the value.
-    """
+    """Parse `2:new,1:old` as Better Auth's `parseSecretsEnv` does. Errors quote nothing of it."""
     secrets: dict[int, str] = {}
     for position, entry in enumerate(value.split(","), 1):
         match = VERSION_AND_SECRET.fullmatch(entry)
@@ -120,6 +127,14 @@ def only_text(secret: str) -> str:
 
 
 HttpUrl = Annotated[str, AfterValidator(http_url)]
+Origin = Annotated[HttpUrl, AfterValidator(bare_origin)]
+Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(comma_separated)]
+DatabaseUrl = Annotated[
+    SecretStr,
+    BeforeValidator(lambda value: database_url(value).render_as_string(hide_password=False)),
+]
+Secret = Annotated[SecretStr, BeforeValidator(only_text)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(versioned_secrets)]
 
 
 class Settings(BaseSettings):
@@ -131,49 +146,19 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
+        validate_default=False,
     )
 
-    neon_database_url: SecretStr = SecretStr(f"sqlite:///{HERE / 'tasks.db'}")
-    better_auth_secret: SecretStr | None = None
-    better_auth_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    neon_database_url: DatabaseUrl = SecretStr(f"sqlite:///{HERE / 'tasks.db'}")
+    better_auth_secret: Secret | None = None
+    better_auth_secrets: Secrets = ()
     better_auth_url: HttpUrl = "http://localhost:3000"
     better_auth_jwks_url: HttpUrl | None = None
     better_auth_issuer: str | None = None
     better_auth_audience: str | None = None
-    cors_origins: Annotated[tuple[HttpUrl, ...], NoDecode] = ()
+    cors_origins: Origins = ()
     database_pool_size: int = Field(default=20, ge=1, le=1000)
     log_format: Literal["text", "json"] = "text"
-
-    @field_validator("cors_origins", mode="before")
-    @classmethod
-    def _split_origins(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return tuple(origin.strip() for origin in value.split(",") if origin.strip())
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _only_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for url in value:
-            if urlsplit(url)[2:] != ("", "", ""):
-                raise ValueError("must list origins without a path, comma-separated")
-        return tuple(origin_of(url) for url in value)
-
-    @field_validator("better_auth_secret")
-    @classmethod
-    def _only_text(cls, value: SecretStr | None) -> SecretStr | None:
-        return value and SecretStr(only_text(value.get_secret_value()))
-
-    @field_validator("better_auth_secrets", mode="before")
-    @classmethod
-    def _split_secrets(cls, value: Any) -> Any:
-        return versioned_secrets(value) if isinstance(value, str) else value
-
-    @field_validator("neon_database_url")
-    @classmethod
-    def _normal_database_url(cls, value: SecretStr) -> SecretStr:
-        url = database_url(value.get_secret_value())
-        return SecretStr(url.render_as_string(hide_password=False))
 
     @property
     def database(self) -> URL:
@@ -204,13 +189,13 @@ class Settings(BaseSettings):
 
     @property
     def shared_secrets(self) -> tuple[str, ...]:
-        """The secrets whose HS256 tokens are good. Better Auth signs with the first."""
+        """The secrets that verify HS256 tokens. Better Auth signs with the first."""
         secrets = (*self.better_auth_secrets, *filter(None, [self.better_auth_secret]))
         values = (secret.get_secret_value() for secret in secrets)
         return tuple(value for value in values if not value.isspace())
 
     def required_secret(self) -> str:
-        """The secret that the front end signs with. Without it nothing can be served."""
+        """The secret that the front end signs with. Raises `StartupError` if there is none."""
         secrets = self.shared_secrets
         if not secrets:
             raise StartupError("BETTER_AUTH_SECRET is not set: use the front end's own value")
@@ -224,7 +209,7 @@ class Settings(BaseSettings):
 
 @lru_cache
 def get_settings() -> Settings:
-    """The settings of this process. One that cannot be right ends it with one line on stderr."""
+    """The settings of this process. An invalid one ends the process with one line on stderr."""
     try:
         return Settings()
     except ValidationError as error:
@@ -232,7 +217,7 @@ def get_settings() -> Settings:
             f"{str(fault['loc'][0]).upper()} {fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors(include_input=False, include_url=False)
         )
-        reason = "; ".join(faults)
+        reason = "; ".join(dict.fromkeys(faults))
     except UnicodeDecodeError:
         reason = ".env is not UTF-8"
     print("Configuration error:", reason, file=sys.stderr)
