@@ -10,14 +10,15 @@ import logging
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy import delete, event, false
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy import Executable, event
+from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import (
     DBAPIError,
     InterfaceError,
@@ -28,7 +29,7 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.util import greenlet_spawn
 from sqlmodel import Session, SQLModel, create_engine
 
-import models
+import models  # noqa: F401 (SQLModel.metadata knows only the tables of imported modules)
 import postgres
 from admission import Overloaded, Turns
 from settings import get_settings
@@ -43,6 +44,8 @@ RETRY_SECONDS = 2
 OVERLOAD_RETRY_SECONDS = (2, 6)
 # The longest that a writer waits for other writers of the SQLite file.
 SQLITE_LOCK_SECONDS = 5
+# Of a long list: what is read and written before the event loop serves others.
+ROWS_AT_ONCE = 200
 # Serialises workers that start together. Any number does, as long as nobody else uses it.
 CREATE_TABLES_LOCK = 7_233_710_045
 
@@ -127,14 +130,6 @@ def create_tables() -> None:
             raise
 
 
-WRITE_NOTHING = delete(models.Task).where(false())
-
-
-def probe(db: Connection | Session) -> None:
-    """Fail unless the table can be written to: a read-only database refuses this too."""
-    db.execute(WRITE_NOTHING)
-
-
 def get_db() -> Iterator[Session]:
     """A session, as a dependency or a generator. Tests override it in
     `app.dependency_overrides`."""
@@ -142,43 +137,99 @@ def get_db() -> Iterator[Session]:
         yield session
 
 
-# What a request's statement runs in: the engine, or the session that stands in for `get_db`.
-Source = Engine | Session
+# What a statement gives back, in parts of at most `ROWS_AT_ONCE` rows.
+Rows = Iterator[Sequence[Sequence[Any]]]
 
 
-class GetSource:
+class Executor(Protocol):
+    """Runs a request's one statement, and commits."""
+
+    async def execute(self, statement: Executable, values: Mapping[str, Any]) -> Rows: ...
+
+
+class EngineExecutor:
+    """Runs statements on connections of an engine's pool."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def execute(self, statement: Executable, values: Mapping[str, Any]) -> Rows:
+        return await _admitted(self._start, statement, values)
+
+    def _start(self, statement: Executable, values: Mapping[str, Any]) -> Awaitable[Rows]:
+        run_in = greenlet_spawn if postgres.can_wait_on_loop(self._engine) else run_in_threadpool
+        return run_in(self._execute, statement, values)
+
+    def _execute(self, statement: Executable, values: Mapping[str, Any]) -> Rows:
+        with self._engine.connect() as connection:
+            result = connection.execute(statement, values)
+            if isinstance(result.cursor, postgres.BoundedCursor):
+                # It has read the whole result by now, and gives Python's types by itself: a long
+                # list is never whole as Python's objects.
+                rows: Rows = iter(partial(result.cursor.fetchmany, ROWS_AT_ONCE), [])
+            else:
+                rows = iter(list(result.partitions(ROWS_AT_ONCE)))
+            connection.commit()  # sends nothing in AUTOCOMMIT; a test's engine may have none
+        return rows
+
+
+class SessionExecutor:
+    """Runs statements in a test's session, which learns what they change."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def execute(self, statement: Executable, values: Mapping[str, Any]) -> Rows:
+        return await _admitted(run_in_threadpool, self._execute, statement, values)
+
+    def _execute(self, statement: Executable, values: Mapping[str, Any]) -> Rows:
+        fetch = {"synchronize_session": "fetch"}
+        try:
+            result = self._session.execute(statement, values, execution_options=fetch)
+            rows = iter(list(result.partitions(ROWS_AT_ONCE)))
+            self._session.commit()
+        except BaseException:
+            self._session.rollback()
+            raise
+        return rows
+
+
+class GetExecutor:
     """What the endpoints depend on in the place of `get_db`, and what `get_db` is replaced by.
 
     FastAPI enters and leaves a synchronous generator in two hops to a thread, and an ORM session
     around one statement costs as much as the statement. So they take the engine; but this is equal
-    to `get_db`, so FastAPI finds an override of `get_db` here too, and they take its session.
+    to `get_db`, so FastAPI finds an override of `get_db` here too, and `executor_of` its session.
     """
 
-    async def __call__(self) -> Source:
-        return engine
+    async def __call__(self) -> Executor:
+        return EngineExecutor(engine)
 
     def __eq__(self, other: object) -> bool:
-        return other is get_db or isinstance(other, GetSource)
+        return other is get_db or isinstance(other, GetExecutor)
 
     def __hash__(self) -> int:
         return hash(get_db)
 
 
-async def run(source: Source, work: Callable[[Connection | Session], T]) -> T:
-    """Do `work` and commit it, without blocking the event loop.
+def executor_of(given: Executor | Session) -> Executor:
+    """The executor for what `GetExecutor`, or an override of `get_db`, gave."""
+    return SessionExecutor(given) if isinstance(given, Session) else given
 
-    The connection is back in the pool when this returns. Raises `DatabaseUnavailable` when no turn
-    comes within `TURN_SECONDS`, and then nothing was sent; or when the database cannot be reached
-    or does not answer within `WORK_SECONDS`. What was sent is never sent again.
+
+async def _admitted(start: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+    """Wait for a turn, then for what `start` starts.
+
+    Raises `DatabaseUnavailable` when no turn comes within `TURN_SECONDS`, and then nothing was
+    sent; or when the database cannot be reached or does not answer within `WORK_SECONDS`. What was
+    sent is never sent again.
     """
     try:
         async with _turns():
             deadline = postgres.deadline.set(time.monotonic() + WORK_SECONDS)
             try:
                 async with asyncio.timeout(WORK_SECONDS):
-                    if isinstance(source, Engine) and postgres.can_wait_on_loop(source):
-                        return await greenlet_spawn(_commit, source, work)
-                    return await run_in_threadpool(_commit, source, work)
+                    return await start(*arguments)
             finally:
                 postgres.deadline.reset(deadline)
     except Overloaded as refusal:
@@ -193,21 +244,6 @@ async def run(source: Source, work: Callable[[Connection | Session], T]) -> T:
         if getattr(error.orig, "pgcode", None) in postgres.CANNOT_STORE_TEXT:
             raise UnstorableText(reason_of(error)) from error
         raise
-
-
-def _commit(source: Source, work: Callable[[Connection | Session], T]) -> T:
-    if isinstance(source, Engine):
-        with source.connect() as connection:
-            result = work(connection)
-            connection.commit()  # sends nothing in AUTOCOMMIT; a test's engine may have none
-        return result
-    try:
-        result = work(source)
-        source.commit()
-    except BaseException:
-        source.rollback()
-        raise
-    return result
 
 
 _turns_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()

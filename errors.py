@@ -1,22 +1,17 @@
-"""The error classes, their one renderer, and their text in the OpenAPI document.
-
-Whatever is refused, here, by FastAPI, by a middleware or by a crash, is rendered by `answer`.
-"""
+"""The error classes, their one renderer, and what makes them of the framework's exceptions."""
 
 import logging
-import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from fastapi import HTTPException, Request
+from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from database import DatabaseUnavailable, UnstorableText
 from models import DESCRIPTION_MAX, TITLE_MAX
 from schemas import FILTER_NAMES, ErrorResponse
 
@@ -24,7 +19,7 @@ log = logging.getLogger("tasks.errors")
 
 
 class APIError(HTTPException):
-    """An answer that is not a success. The texts of its subclasses are part of the contract."""
+    """An answer that is not a success. The texts are part of the contract."""
 
     status: ClassVar[HTTPStatus]
     code: ClassVar[str]
@@ -32,57 +27,14 @@ class APIError(HTTPException):
     # Sent with the answer: header name to value.
     sent_headers: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(self, headers: Mapping[str, str] = {}) -> None:
-        super().__init__(self.status, self.text, {**self.sent_headers, **headers})
+    def __init__(self, text: str | None = None, headers: Mapping[str, str] = {}) -> None:
+        super().__init__(self.status, text or self.text, {**self.sent_headers, **headers})
 
 
 class ValidationFailed(APIError):
     status = HTTPStatus.BAD_REQUEST
     code = "VALIDATION_ERROR"
     text = "The request is not valid"
-
-
-class TitleRequired(ValidationFailed):
-    text = "Title is required"
-
-
-class InvalidTitle(ValidationFailed):
-    text = f"Title must be between 1 and {TITLE_MAX} characters"
-
-
-class InvalidDescription(ValidationFailed):
-    text = f"Description must not exceed {DESCRIPTION_MAX} characters"
-
-
-class InvalidCompleted(ValidationFailed):
-    text = "Completed must be true or false"
-
-
-class UpgradeWithBody(ValidationFailed):
-    text = (
-        "A request with a body must not ask for an upgrade: "
-        "send it as HTTP/1.1, without the header Upgrade"
-    )
-
-
-class NotJSON(ValidationFailed):
-    text = "Body must be a JSON object, sent with the header Content-Type: application/json"
-
-
-class NotAnObject(ValidationFailed):
-    text = "Body must be a JSON object"
-
-
-class InvalidFilter(ValidationFailed):
-    text = "Filter must be all, pending or completed"
-
-
-class InvalidTaskId(ValidationFailed):
-    text = "Task id must be a positive integer"
-
-
-class TextNotStored(ValidationFailed):
-    text = "The database cannot store this text"
 
 
 class Unauthorized(APIError):
@@ -150,127 +102,94 @@ BY_STATUS: Mapping[int, type[APIError]] = {
     )
 }
 
-# The order in which several faults of a request are judged.
-FAULTS = (
-    TitleRequired,
-    InvalidTitle,
-    InvalidDescription,
-    InvalidCompleted,
-    NotJSON,
-    NotAnObject,
-    InvalidFilter,
-    InvalidTaskId,
-)
-FAULT_OF_FIELD = {
-    ("body", "title"): InvalidTitle,
-    ("body", "description"): InvalidDescription,
-    ("body", "completed"): InvalidCompleted,
-    **{("query", str(name)): InvalidFilter for name in FILTER_NAMES.choices},
-    ("path", "task_id"): InvalidTaskId,
+# What a validation error says, by its place, or by its place and Pydantic's type. Of several faults
+# the first one here counts.
+INVALID: Mapping[tuple[str, ...], str] = {
+    ("body", "title", "missing"): "Title is required",
+    ("body", "title"): f"Title must be between 1 and {TITLE_MAX} characters",
+    ("body", "description"): f"Description must not exceed {DESCRIPTION_MAX} characters",
+    ("body", "completed"): "Completed must be true or false",
+    ("body", "undeclared"): "Body must be a JSON object, sent with the header"
+    " Content-Type: application/json",
+    ("body",): "Body must be a JSON object",
+    **{
+        ("query", str(name)): "Filter must be all, pending or completed"
+        for name in FILTER_NAMES.choices
+    },
+    ("path", "task_id"): "Task id must be a positive integer",
 }
+UNSTORABLE_TEXT = "The database cannot store this text"
+UPGRADE_WITH_BODY = (
+    "A request with a body must not ask for an upgrade: send it as HTTP/1.1, without the header"
+    " Upgrade"
+)
 
 
-def fault_of(error: Mapping[str, Any]) -> type[ValidationFailed]:
-    """What one of FastAPI's validation errors is in the contract's terms."""
-    field = tuple(error["loc"][:2])
-    if field == ("body", "title") and error["type"] == "missing":
-        return TitleRequired
-    if field == ("body",) and isinstance(error["input"], bytes):
-        return NotJSON  # FastAPI hands over the raw bytes of what is not declared as JSON
-    return FAULT_OF_FIELD.get(field, NotAnObject)
-
-
-def answer(
-    status: int, text: str, code: str, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
+def error_response(error: APIError) -> JSONResponse:
     """The one shape of everything that is not a success."""
+    return _shaped(error.status, error.detail, error.code, error.headers)
+
+
+def _shaped(status: int, text: str, code: str, headers: Mapping[str, str] | None) -> JSONResponse:
     return JSONResponse(ErrorResponse(error=text, code=code).model_dump(), status, headers)
 
 
 async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StarletteHTTPException)
     if isinstance(error, APIError):
-        return answer(error.status, error.detail, error.code, error.headers)
+        return error_response(error)
     known = BY_STATUS.get(error.status_code)
     if known:
-        return answer(known.status, known.text, known.code, error.headers)
+        return error_response(known(headers=error.headers or {}))
     status = HTTPStatus(error.status_code)
-    return answer(status, status.phrase, status.name, error.headers)
+    return _shaped(status, status.phrase, status.name, error.headers)
+
+
+async def on_method_not_allowed(request: Request, error: Exception) -> JSONResponse:
+    """The router names the methods of the first route that fits; a path may have several."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    allowed = {
+        method
+        for route in iter_route_contexts(request.app.routes)
+        if route.path_regex.match(path)
+        for method in route.methods or ()
+    }
+    return error_response(MethodNotAllowed(headers={"Allow": ", ".join(sorted(allowed))}))
 
 
 async def on_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    fault = min(map(fault_of, error.errors()), key=FAULTS.index)
-    return await on_http_exception(request, fault())
+    first = min(map(_place_of, error.errors()), key=tuple(INVALID).index)
+    return error_response(ValidationFailed(INVALID[first]))
 
 
-# The texts of these quote what they were working on: SQL, values, a whole body.
-QUOTING = (SQLAlchemyError, ValidationError, ValueError)
+def _place_of(error: Mapping[str, Any]) -> tuple[str, ...]:
+    """The key in `INVALID` of one of FastAPI's validation errors."""
+    place = tuple(error["loc"][:2])
+    if (*place, error["type"]) in INVALID:
+        return (*place, error["type"])
+    if place == ("body",) and isinstance(error["input"], bytes):
+        return ("body", "undeclared")  # FastAPI hands over the bytes of what is not sent as JSON
+    return place if place in INVALID else ("body",)
 
 
-def describe(error: BaseException) -> str:
-    """A traceback for the log, without the texts of exceptions that quote users' data."""
-    parts = []
-    cause: BaseException | None = error
-    while cause:
-        text = "" if withholds_text(cause) else f": {cause}"
-        parts.append(
-            f"{''.join(traceback.format_tb(cause.__traceback__))}{type(cause).__qualname__}{text}"
-        )
-        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
-    return "\nwhile handling\n".join(parts)
+async def on_database_unavailable(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DatabaseUnavailable)
+    log.warning("Database unavailable: %s", error)
+    return error_response(ServiceUnavailable(headers={"Retry-After": str(error.retry_after)}))
 
 
-def withholds_text(error: BaseException) -> bool:
-    from_driver = type(error).__module__.partition(".")[0] in {"psycopg2", "sqlite3"}
-    return from_driver or isinstance(error, QUOTING)
+async def on_unstorable_text(request: Request, error: Exception) -> JSONResponse:
+    log.warning("The database does not take a text: %s", error)
+    return error_response(ValidationFailed(UNSTORABLE_TEXT))
 
 
-class CrashBoundary:
-    """Turns a crash into the 500 of the contract. It stands inside CORS, so that a browser can
-    read the answer; Starlette's own crash handler stands outside."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def watched_send(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, receive, watched_send)
-        except Exception as error:
-            if scope["type"] != "http":
-                raise
-            # Not `log.exception`, which writes the texts of all exceptions.
-            log.error("Crash while answering a request\n%s", describe(error))  # noqa: TRY400
-            if started:
-                raise
-            response = answer(ServerError.status, ServerError.text, ServerError.code)
-            await response(scope, receive, send)
-
-
-def documented(*errors: type[APIError]) -> dict[int | str, dict[str, Any]]:
-    """The entries of an operation's `responses` for the errors that it can give."""
-    return {
-        int(error.status): {
-            "model": ErrorResponse,
-            "description": error.status.phrase,
-            "content": {"application/json": {"example": {"error": error.text, "code": error.code}}},
-            **documented_headers(error.sent_headers),
-        }
-        for error in errors
-    }
-
-
-def documented_headers(examples: Mapping[str, str]) -> dict[str, Any]:
-    """The part of an entry of `responses` that describes these headers."""
-    headers = {
-        name: {"schema": {"type": "string"}, "example": example}
-        for name, example in examples.items()
-    }
-    return {"headers": headers} if headers else {}
+EXCEPTION_HANDLERS: dict[
+    int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]
+] = {
+    StarletteHTTPException: on_http_exception,
+    int(MethodNotAllowed.status): on_method_not_allowed,
+    RequestValidationError: on_validation_error,
+    DatabaseUnavailable: on_database_unavailable,
+    UnstorableText: on_unstorable_text,
+}

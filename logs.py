@@ -7,19 +7,12 @@ the route too, and neither path nor query.
 
 import json
 import logging
-import re
+import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from secrets import token_hex
-from time import perf_counter
 
-from opentelemetry import trace
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-log = logging.getLogger("tasks.requests")
-
-REQUEST_ID_HEADER = b"x-request-id"
-SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -73,69 +66,23 @@ def _names_no_path(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith('%s - "WebSocket %s"')
 
 
-class RequestLog:
-    """Gives each request an id and a log line, keeps its URL out of its span, and forbids caches to
-    keep any answer.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        identifier = _request_id_of(scope)
-        request_id.set(identifier.decode())
-        _redact_span(scope)
-        own_headers = [(b"cache-control", b"no-store"), (REQUEST_ID_HEADER, identifier)]
-        status = 0
-        began = perf_counter()
-
-        async def send_with_headers(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], *own_headers]
-            await send(message)
-
-        try:
-            await self.app(scope, receive, send_with_headers)
-        finally:
-            _log_request(scope, status, (perf_counter() - began) * 1000)
+# The texts of these quote what they were working on: SQL, values, a whole body.
+QUOTING = (SQLAlchemyError, ValidationError, ValueError)
 
 
-def _redact_span(scope: Scope) -> None:
-    """Overwrite what FastAPI has put into the request's span; attributes cannot be removed."""
-    span = trace.get_current_span()
-    if span.is_recording():
-        span.set_attribute("url.path", "REDACTED")
-        if scope["query_string"]:
-            span.set_attribute("url.query", "REDACTED")
+def traceback_of(error: BaseException) -> str:
+    """A traceback for the log, without the texts of exceptions that quote users' data."""
+    parts = []
+    cause: BaseException | None = error
+    while cause:
+        text = "" if withholds_text(cause) else f": {cause}"
+        parts.append(
+            f"{''.join(traceback.format_tb(cause.__traceback__))}{type(cause).__qualname__}{text}"
+        )
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return "\nwhile handling\n".join(parts)
 
 
-def _log_request(scope: Scope, status: int, milliseconds: float) -> None:
-    if not log.isEnabledFor(logging.INFO):
-        return
-    method, route = scope["method"], getattr(scope.get("route"), "path", "-")
-    # `log.info` would look through the stack for its caller, which costs more than the line.
-    record = logging.LogRecord(
-        *(log.name, logging.INFO, __file__, 0),
-        msg="%s %s %d %.1f ms",
-        args=(method, route, status, milliseconds),
-        exc_info=None,
-    )
-    record.fields = {
-        "method": method,
-        "route": route,
-        "status": status,
-        "milliseconds": round(milliseconds, 1),
-    }
-    log.handle(record)
-
-
-def _request_id_of(scope: Scope) -> bytes:
-    for name, value in scope["headers"]:
-        if name == REQUEST_ID_HEADER and SANE_REQUEST_ID.fullmatch(value):
-            return bytes(value)
-    return token_hex(16).encode()
+def withholds_text(error: BaseException) -> bool:
+    from_driver = type(error).__module__.partition(".")[0] in {"psycopg2", "sqlite3"}
+    return from_driver or isinstance(error, QUOTING)

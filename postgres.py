@@ -198,12 +198,6 @@ def can_wait_on_loop(engine: Engine) -> bool:
     )
 
 
-def let_others_run() -> None:
-    """Let the event loop turn once, if the work runs in a greenlet on it."""
-    if in_greenlet():
-        await_only(asyncio.sleep(0))
-
-
 def _wait(connection: PsycopgConnection) -> None:
     """psycopg2's wait callback: https://www.psycopg.org/docs/advanced.html#green-support"""
     # The callback is the process's: it must not hurry the connections of others, a test's say.

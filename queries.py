@@ -4,14 +4,13 @@
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     BindParameter,
-    Connection,
     Delete,
     Executable,
     Insert,
@@ -20,45 +19,32 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    false,
     insert,
     not_,
     select,
+    type_coerce,
     update,
 )
-from sqlalchemy.orm.util import identity_key
-from sqlmodel import Session
 
-from database import Source, run
+from database import Executor, Rows
 from models import Task, utc_now
-from postgres import BoundedCursor, let_others_run
+from schemas import TaskCreate, TaskRead
 from times import EARLIEST, LATEST
 
 log = logging.getLogger("tasks.queries")
 
-# What `TaskRead` describes.
-TaskRow = dict[str, Any]
-T = TypeVar("T")
+TaskRow = dict[str, Any]  # as `TaskRead` describes it
 
-# Of a long list: what is read and written before the event loop serves others.
-ROWS_AT_ONCE = 200
-
-tasks = Task.__table__  # type: ignore[attr-defined]
-# In the order in which `_tasks_of` takes them.
-COLUMNS = (
-    tasks.c.id,
-    tasks.c.user_id,
-    tasks.c.title,
-    tasks.c.description,
-    tasks.c.completed,
-    tasks.c.created_at,
-    tasks.c.updated_at,
-)
+table = Task.__table__  # type: ignore[attr-defined]
+FIELDS = tuple(TaskRead.model_fields)
+COLUMNS = tuple(table.c[field] for field in FIELDS)
 
 OWNER: BindParameter[str] = bindparam("owner")
-NOW = bindparam("now", type_=tasks.c.updated_at.type)
-# The clocks of several servers differ a little; a task's last change never moves back.
-CHANGED = case((tasks.c.updated_at > NOW, tasks.c.updated_at), else_=NOW)
-THIS_TASK = tasks.c.id == bindparam("task_id", type_=BigInteger)
+THIS_TASK = table.c.id == bindparam("task_id", type_=BigInteger)
+NOW = bindparam("now", type_=table.c.updated_at.type)
+# Servers' clocks differ: keep the later time, so that `updated_at` never moves back.
+CHANGED = case((table.c.updated_at > NOW, table.c.updated_at), else_=NOW)
 
 
 class Scoped:
@@ -69,159 +55,116 @@ class Scoped:
         if isinstance(statement, Insert):
             self.statement = statement.values(user_id=OWNER).returning(*COLUMNS)
         elif isinstance(statement, Select):
-            self.statement = statement.where(tasks.c.user_id == OWNER)
+            self.statement = statement.where(table.c.user_id == OWNER)
         else:
-            self.statement = statement.where(tasks.c.user_id == OWNER).returning(*COLUMNS)
+            self.statement = statement.where(table.c.user_id == OWNER).returning(*COLUMNS)
 
 
-NEWEST_FIRST = select(*COLUMNS).order_by(tasks.c.created_at.desc(), tasks.c.id.desc())
+NEWEST_FIRST = select(*COLUMNS).order_by(table.c.created_at.desc(), table.c.id.desc())
 LIST = Scoped(NEWEST_FIRST)
-LIST_BY_COMPLETION = Scoped(NEWEST_FIRST.where(tasks.c.completed == bindparam("completed")))
+LIST_BY_COMPLETION = Scoped(NEWEST_FIRST.where(table.c.completed == bindparam("completed")))
 GET = Scoped(select(*COLUMNS).where(THIS_TASK))
 CREATE = Scoped(
-    insert(tasks).values(
-        title=bindparam("title"),
-        description=bindparam("description"),
-        completed=False,
-        created_at=NOW,
-        updated_at=NOW,
+    insert(table).values(
+        {field: bindparam(field) for field in TaskCreate.model_fields}
+        | {"completed": False, "created_at": NOW, "updated_at": NOW}
     )
 )
 TOGGLE = Scoped(
-    update(tasks).where(THIS_TASK).values(completed=not_(tasks.c.completed), updated_at=CHANGED)
+    update(Task).where(THIS_TASK).values(completed=not_(table.c.completed), updated_at=CHANGED)
 )
-DELETE = Scoped(delete(tasks).where(THIS_TASK))
+DELETE = Scoped(delete(Task).where(THIS_TASK))
 
 
 @cache
 def update_of(*fields: str) -> Scoped:
     """The update of these fields: with three of them there are seven."""
-    values: dict[str, Any] = {field: bindparam(f"new_{field}") for field in fields}
-    return Scoped(update(tasks).where(THIS_TASK).values(values | {"updated_at": CHANGED}))
+    # The type lets a test's session, which evaluates what is set, find no value rather than None.
+    values: dict[str, Any] = {
+        field: type_coerce(bindparam(f"new_{field}"), table.c[field].type) for field in fields
+    }
+    return Scoped(update(Task).where(THIS_TASK).values(values | {"updated_at": CHANGED}))
+
+
+# A read-only database refuses this too. The only statement without a scope: it reaches no row.
+WRITE_NOTHING = delete(Task).where(false()).returning(table.c.id)
 
 
 class OwnTasks:
     """The tasks of one owner. A task that is not theirs is None."""
 
-    def __init__(self, owner: str, source: Source) -> None:
+    def __init__(self, owner: str, executor: Executor) -> None:
         self.owner = owner
-        self._source = source
+        self._executor = executor
 
-    async def newest_first(
-        self, write: Callable[[Iterator[list[TaskRow]]], T], *, completed: bool | None
-    ) -> T:
-        """What `write` makes of all of them, or only of those that are (or are not) completed.
+    async def list(self, *, completed: bool | None) -> Iterator[list[TaskRow]]:
+        """All of them, or only those that are (or are not) completed, newest first.
 
-        It gets them part by part while they are read, so that a long list is never whole as
-        Python's objects, and lets the event loop serve others in between.
+        They come in parts of at most `ROWS_AT_ONCE`, each made of its rows when it is asked for.
         """
         if completed is None:
-            return await self._run(LIST, write)
-        return await self._run(LIST_BY_COMPLETION, write, completed=completed)
+            return _parts_of(await self._run(LIST))
+        return _parts_of(await self._run(LIST_BY_COMPLETION, completed=completed))
 
     async def get(self, task_id: int) -> TaskRow | None:
-        return await self._run(GET, _first, task_id=task_id)
+        return _first_of(await self._run(GET, task_id=task_id))
 
-    async def create(self, title: str, description: str | None) -> TaskRow:
-        new = {"title": title, "description": description, "now": utc_now()}
-        task = await self._run(CREATE, _first, **new)
+    async def create(self, new: Mapping[str, Any]) -> TaskRow:
+        task = _first_of(await self._run(CREATE, now=utc_now(), **new))
         assert task
         return task
 
-    async def update(self, task_id: int, changes: dict[str, Any]) -> TaskRow | None:
+    async def update(self, task_id: int, changes: Mapping[str, Any]) -> TaskRow | None:
         if not changes:
             return await self.get(task_id)
         values = {f"new_{field}": value for field, value in changes.items()}
-        update = update_of(*sorted(changes))
-        return await self._run(update, _first, task_id=task_id, now=utc_now(), **values)
+        statement = update_of(*sorted(changes))
+        return _first_of(await self._run(statement, task_id=task_id, now=utc_now(), **values))
 
     async def toggle(self, task_id: int) -> TaskRow | None:
-        return await self._run(TOGGLE, _first, task_id=task_id, now=utc_now())
+        return _first_of(await self._run(TOGGLE, task_id=task_id, now=utc_now()))
 
     async def delete(self, task_id: int) -> TaskRow | None:
-        return await self._run(DELETE, _first, task_id=task_id)
+        return _first_of(await self._run(DELETE, task_id=task_id))
 
-    async def _run(
-        self, scoped: Scoped, make: Callable[[Iterator[list[TaskRow]]], T], **values: Any
-    ) -> T:
-        parameters = {**values, "owner": self.owner}
-
-        def execute(db: Connection | Session) -> T:
-            if isinstance(db, Session):
-                rows = db.execute(scoped.statement, parameters).all()
-                _tell(db, scoped.statement, [row.id for row in rows])
-                return make(_tasks_of([rows]))
-            result = db.execute(scoped.statement, parameters)
-            if isinstance(result.cursor, BoundedCursor):
-                # It has read the whole result by now, and gives Python's types by itself.
-                return make(_tasks_of(_parts(result.cursor.fetchmany)))
-            return make(_tasks_of(_parts(result.fetchmany)))
-
-        return await run(self._source, execute)
+    async def _run(self, scoped: Scoped, **values: Any) -> Rows:
+        return await self._executor.execute(scoped.statement, {**values, "owner": self.owner})
 
 
-def _tell(session: Session, statement: Executable, task_ids: Sequence[int]) -> None:
-    """Let a test's session forget what it knew of tasks that a statement has changed."""
-    for task_id in task_ids:
-        known = session.identity_map.get(identity_key(Task, task_id))
-        if known and isinstance(statement, Update):
-            session.expire(known)
-        elif known and isinstance(statement, Delete):
-            session.expunge(known)
-
-
-def _parts(fetch: Callable[[int], Sequence[Sequence[Any]]]) -> Iterator[Sequence[Sequence[Any]]]:
-    while rows := fetch(ROWS_AT_ONCE):
-        yield rows
-        if len(rows) < ROWS_AT_ONCE:
-            return
-        let_others_run()
-
-
-def _tasks_of(parts: Iterable[Sequence[Sequence[Any]]]) -> Iterator[list[TaskRow]]:
-    for rows in parts:
-        tasks: list[TaskRow] = []
-        unlike_stored: list[int] = []
-        for task_id, user_id, title, description, completed, created_at, updated_at in rows:
-            task = {
-                "id": task_id,
-                "user_id": user_id,
-                "title": title,
-                "description": description,
-                "completed": completed,
-                "created_at": created_at,
-                "updated_at": updated_at,
-            }
-            # `is`, as comparing datetimes would take ten times as long.
-            if (
-                title is None
-                or completed is None
-                or created_at is None
-                or created_at is EARLIEST
-                or created_at is LATEST
-                or updated_at is None
-                or updated_at is EARLIEST
-                or updated_at is LATEST
-            ):
-                _replace_nulls(task)
-                unlike_stored.append(task_id)
-            tasks.append(task)
-        if unlike_stored:
+def _parts_of(rows: Rows) -> Iterator[list[TaskRow]]:
+    for part in rows:
+        tasks = [dict(zip(FIELDS, row, strict=True)) for row in part]
+        odd = [task for task, row in zip(tasks, part, strict=True) if _is_odd(task, row)]
+        if odd:
             log.warning(
                 "Nulls and times outside the years 1 to 9999 are shown as other values: tasks %s",
-                ", ".join(map(str, unlike_stored)),
+                ", ".join(str(task["id"]) for task in odd),
             )
         yield tasks
 
 
-def _replace_nulls(task: TaskRow) -> None:
-    """Give a task of another writer what the API promises: no nulls but the description's."""
+def _first_of(rows: Rows) -> TaskRow | None:
+    return next((task for part in _parts_of(rows) for task in part), None)
+
+
+def _is_odd(task: TaskRow, row: Sequence[Any]) -> bool:
+    """Whether another writer's values cannot be shown as they are. Replaces nulls, of which the API
+    promises none but the description's.
+    """
     created_at, updated_at = task["created_at"], task["updated_at"]
-    task["title"] = task["title"] or ""
-    task["completed"] = bool(task["completed"])
-    task["created_at"] = created_at or updated_at or EARLIEST
-    task["updated_at"] = updated_at or created_at or EARLIEST
-
-
-def _first(parts: Iterator[list[TaskRow]]) -> TaskRow | None:
-    return next((task for part in parts for task in part), None)
+    # `is`, as comparing datetimes takes longer.
+    if created_at is EARLIEST or created_at is LATEST or updated_at is EARLIEST:
+        return True
+    if updated_at is LATEST:
+        return True
+    if None not in row:
+        return False
+    stand_ins = {
+        "title": "",
+        "completed": False,
+        "created_at": updated_at or EARLIEST,
+        "updated_at": created_at or EARLIEST,
+    }
+    missing = {field: value for field, value in stand_ins.items() if task[field] is None}
+    task |= missing
+    return bool(missing)

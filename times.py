@@ -25,7 +25,8 @@ def parse(text: str) -> datetime:
 
 def parse_postgresql(text: Any, cursor: object) -> datetime | None:
     """A typecaster of psycopg2, which passes null to it too. Gives the nearest time that Python
-    has."""
+    has.
+    """
     if text is None:
         return None
     try:
@@ -37,6 +38,7 @@ def parse_postgresql(text: Any, cursor: object) -> datetime | None:
 
 
 def _parse_sqlite(value: Any) -> datetime | None:
+    """None for what is no time: SQLite stores anything in any column."""
     try:
         return parse(value)
     except (TypeError, ValueError, OverflowError):
@@ -44,8 +46,6 @@ def _parse_sqlite(value: Any) -> datetime | None:
 
 
 class _SQLiteTime(sqlite.DATETIME):
-    """Gives None for what is no time: SQLite stores anything in any column."""
-
     def result_processor(
         self, dialect: Dialect, coltype: object
     ) -> Callable[[object], datetime | None]:

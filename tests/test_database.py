@@ -1,5 +1,6 @@
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import sleep as sleep_in_thread
@@ -223,7 +224,7 @@ async def sleep(engine: Engine, seconds: float) -> None:
     """Hold a connection, past the limit that was sent with the statement if need be, as a server
     does that has gone."""
     statement = text(f"SET LOCAL statement_timeout = 0; SELECT pg_sleep({seconds})")
-    await database.run(engine, lambda db: db.execute(statement).all())
+    await database.EngineExecutor(engine).execute(statement, {})
 
 
 def test_connections_stay_within_the_pool_after_the_server_fell_silent_on_one(
@@ -311,7 +312,7 @@ def test_the_server_gives_a_statement_up_before_its_request_does(
     async def send() -> None:
         statement = text("SELECT pg_sleep(5)")
         with pytest.raises(database.DatabaseUnavailable, match=QUERY_CANCELED):
-            await database.run(hasty, lambda db: db.execute(statement))
+            await database.EngineExecutor(hasty).execute(statement, {})
 
     hasty.dispose()
     monkeypatch.setattr(psycopg2, "connect", connect_slowly)
@@ -329,8 +330,23 @@ def test_a_statement_is_not_sent_when_connecting_left_no_time_for_it(
 
     async def send() -> None:
         with pytest.raises(database.DatabaseUnavailable, match="no time"):
-            await database.run(hasty, lambda db: db.execute(text("SELECT 1")))
+            await database.EngineExecutor(hasty).execute(text("SELECT 1"), {})
 
     hasty.dispose()
     monkeypatch.setattr(psycopg2, "connect", connect_slowly)
     asyncio.run(send())
+
+
+def test_requests_that_waited_for_a_turn_wait_for_the_database_on_the_event_loop(
+    hasty: Engine,
+) -> None:
+    threads: set[threading.Thread] = set()
+    event.listen(hasty, "before_cursor_execute", lambda *_: threads.add(threading.current_thread()))
+
+    async def send_twice_as_many_as_there_are_connections() -> None:
+        size = get_settings().database_pool_size
+        await asyncio.gather(*(sleep(hasty, 0.01) for _ in range(2 * size)))
+
+    asyncio.run(send_twice_as_many_as_there_are_connections())
+
+    assert threads == {threading.current_thread()}

@@ -213,7 +213,9 @@ def test_every_line_of_a_request_has_its_id(service: Service) -> None:
     loggers = Counter(
         (line["request_id"], line["logger"]) for one in ids for line in lines_of(service, one)
     )
-    assert loggers == Counter((one, name) for one in ids for name in ("tasks", "tasks.requests"))
+    assert loggers == Counter(
+        (one, name) for one in ids for name in ("tasks.errors", "tasks.requests")
+    )
 
 
 def test_the_log_tells_why_the_database_closed_a_connection_in_use(

@@ -79,13 +79,12 @@ def test_health_answers_while_long_lists_are_sent(deployment: Deployment) -> Non
     assert sum(delay for delay in delays if delay > HEALTH_SECONDS) < seconds / 4
 
 
-def test_a_long_list_is_whole_and_says_how_long_it_is(deployment: Deployment) -> None:
+def test_a_long_list_is_whole(deployment: Deployment) -> None:
     answer = deployment.list(OWNERS[0])
 
     ids = [task["id"] for task in json.loads(answer.content)["data"]]
     assert ids == sorted(set(ids), reverse=True)
     assert len(ids) == LENGTH
-    assert int(answer.headers["Content-Length"]) == len(answer.content)
 
 
 def test_slow_readers_keep_no_connection_to_the_database(deployment: Deployment) -> None:

@@ -1,21 +1,26 @@
-"""The start: the tables are made, in a database that may still be waking up.
+"""Start and stop. The start makes the tables, in a database that may still be waking up.
 
 Only what may pass is waited for. What cannot ends the start with one line that says what to do.
 """
 
 import asyncio
+import gc
 import logging
 import re
 import signal
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
+from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import DBAPIError
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import database
-from settings import StartupError
+import logs
+from settings import StartupError, get_settings
 
 log = logging.getLogger("tasks.database")
 
@@ -42,6 +47,42 @@ ADVICE = {
     " file and to its folder",
     r"not a database": "NEON_DATABASE_URL names a file that is not SQLite's",
 }
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings = get_settings()
+    logs.configure(settings.log_format)
+    settings.required_secret()
+    log.info("Database: %s", database.describe(database.engine))
+    if database.engine.dialect.name == "sqlite":
+        log.warning("Tasks are kept in a local file; for PostgreSQL, set NEON_DATABASE_URL")
+    await create_tables_when_reachable()
+    # Objects alive after startup live until shutdown; keep them out of every later collection.
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 20)
+    yield
+    gc.set_threshold(*thresholds)
+    database.engine.dispose()
+
+
+class OneLineStartupFailure:
+    """Tells the operator why the server cannot start in one line, instead of a traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_one_line(message: Message) -> None:
+            error = sys.exception()
+            if message["type"] == "lifespan.startup.failed" and isinstance(error, StartupError):
+                message["message"] = str(error)
+            await send(message)
+
+        is_lifespan = scope["type"] == "lifespan"
+        await self.app(scope, receive, send_one_line if is_lifespan else send)
 
 
 async def create_tables_when_reachable() -> None:

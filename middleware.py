@@ -1,0 +1,226 @@
+"""The middlewares, in the order in which a request meets them."""
+
+import logging
+import re
+from secrets import token_hex
+from time import perf_counter
+from urllib.parse import quote
+
+from opentelemetry import trace
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from errors import (
+    UPGRADE_WITH_BODY,
+    PayloadTooLarge,
+    ServerError,
+    ValidationFailed,
+    error_response,
+)
+from logs import request_id, traceback_of
+
+log = logging.getLogger("tasks.errors")
+requests = logging.getLogger("tasks.requests")
+
+# `Upgrade`: uvicorn's parser httptools takes what follows the headers for the other protocol. The
+# body never arrives, and what is read later is parsed as further requests. CONNECT does the same.
+# `Expect`: a sender that has its answer may keep back the body that the server still waits for.
+IN_DOUBT = frozenset({b"upgrade", b"expect"})
+# A proxy may have gone by the other one (RFC 9112, section 6.1).
+BOTH_LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
+
+REQUEST_ID_HEADER = b"x-request-id"
+SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
+
+BODY_BYTES_MAX = 64 * 1024
+
+
+class FramingInDoubt:
+    """Closes the connection after the answer to a request whose end is in doubt, so that none of
+    its bytes is taken for another request. Those that were read as such wait until this one is
+    answered, and after `Connection: close` uvicorn starts none of them.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _is_in_doubt(scope):
+            send = _closing(send)
+        await self.app(scope, receive, send)
+
+
+def _is_in_doubt(scope: Scope) -> bool:
+    names = {name for name, _ in scope["headers"]}
+    return scope["method"] == "CONNECT" or not names.isdisjoint(IN_DOUBT) or names >= BOTH_LENGTHS
+
+
+def _closing(send: Send) -> Send:
+    async def send_close(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"connection", b"close")]
+        await send(message)
+
+    return send_close
+
+
+class RequestLog:
+    """Gives each request an id and a log line, keeps its URL out of its span, and forbids caches to
+    keep any answer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        identifier = _request_id_of(scope)
+        request_id.set(identifier.decode())
+        _redact_span(scope)
+        own_headers = [(b"cache-control", b"no-store"), (REQUEST_ID_HEADER, identifier)]
+        status = 0
+        began = perf_counter()
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *own_headers]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_headers)
+        finally:
+            _log_request(scope, status, (perf_counter() - began) * 1000)
+
+
+def _redact_span(scope: Scope) -> None:
+    """Overwrite what FastAPI has put into the request's span; attributes cannot be removed."""
+    span = trace.get_current_span()
+    if span.is_recording():
+        span.set_attribute("url.path", "REDACTED")
+        if scope["query_string"]:
+            span.set_attribute("url.query", "REDACTED")
+
+
+def _log_request(scope: Scope, status: int, milliseconds: float) -> None:
+    if not requests.isEnabledFor(logging.INFO):
+        return
+    method, route = scope["method"], getattr(scope.get("route"), "path", "-")
+    fields = {
+        "method": method,
+        "route": route,
+        "status": status,
+        "milliseconds": round(milliseconds, 1),
+    }
+    text, values = "%s %s %d %.1f ms", (method, route, status, milliseconds)
+    # `log.info` would look through the stack for its caller, which costs more than the line.
+    record = requests.makeRecord(
+        requests.name, logging.INFO, __file__, 0, text, values, None, extra={"fields": fields}
+    )
+    requests.handle(record)
+
+
+def _request_id_of(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == REQUEST_ID_HEADER and SANE_REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return token_hex(16).encode()
+
+
+class CrashBoundary:
+    """Turns a crash into the 500 of the contract. It stands inside CORS, so that a browser can
+    read the answer; Starlette's own crash handler stands outside."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched_send)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            # Not `log.exception`, which writes the texts of all exceptions.
+            log.error("Crash while answering a request\n%s", traceback_of(error))  # noqa: TRY400
+            if started:
+                raise
+            await error_response(ServerError())(scope, receive, send)
+
+
+class BodyLimit:
+    """Reads a request's body and hands it on whole, or answers 413; or 400 where the request asks
+    for another protocol, as its body does not arrive then (`FramingInDoubt`).
+
+    FastAPI's own `max_body_size` answers in plain text, and only where a route reads the body.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        length = headers.get(b"content-length", b"0")
+        # From HTTP/2 on, a body needs neither header.
+        has_no_body = scope.get("http_version", "1.1") < "2" and b"transfer-encoding" not in headers
+        if length == b"0" and has_no_body:
+            await self.app(scope, receive, send)
+            return
+        body = b""
+        # Python refuses to read a number of thousands of digits.
+        too_large = length.isdigit() and (len(length) > 18 or int(length) > BODY_BYTES_MAX)
+        if not too_large and b"upgrade" in headers:
+            refusal = ValidationFailed(UPGRADE_WITH_BODY)
+            await error_response(refusal)(scope, receive, send)
+            return
+        more = not too_large
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return  # the client has gone
+            body += message.get("body", b"")
+            too_large = len(body) > BODY_BYTES_MAX
+            more = message.get("more_body", False) and not too_large
+        if too_large:
+            await error_response(PayloadTooLarge())(scope, receive, send)
+            return
+
+        whole: Message | None = {"type": "http.request", "body": body, "more_body": False}
+
+        async def receive_whole() -> Message:
+            nonlocal whole
+            if whole is None:
+                return await receive()
+            message, whole = whole, None
+            return message
+
+        await self.app(scope, receive_whole, send)
+
+
+class SentPath:
+    """Lets routes match the path as it was sent, where `%2F` in a user's id is no separator; what
+    holds text is unquoted where it is read. One slash at the end is ignored.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            sent = scope.get("raw_path")  # which ASGI leaves optional
+            path = sent.decode("latin-1") if sent else quote(scope["path"])
+            if path.endswith("/") and path != scope.get("root_path", "") + "/":
+                path = path[:-1]
+            scope["path"] = path
+        await self.app(scope, receive, send)

@@ -1,0 +1,40 @@
+"""How a success is written: the envelope, around rows of the table.
+
+Rows need no validation and no models: twenty are written in half of the time.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
+
+from fastapi import Response
+from fastapi.responses import StreamingResponse
+from pydantic_core import to_json
+
+from database import ROWS_AT_ONCE
+
+JSON = "application/json"
+
+
+def success(
+    data: Any, message: str, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(to_json({"data": data, "message": message}), status, headers, JSON)
+
+
+def successful_list(parts: Iterator[list[Any]], message: str) -> Response:
+    first = next(parts, [])
+    if len(first) < ROWS_AT_ONCE:
+        return success(first, message)
+    return StreamingResponse(_written(first, parts, message), media_type=JSON)
+
+
+async def _written(
+    first: list[Any], parts: Iterator[list[Any]], message: str
+) -> AsyncIterator[bytes]:
+    """A long list, part by part, so that the event loop serves others in between."""
+    yield b'{"data":[' + to_json(first)[1:-1]
+    for part in parts:
+        await asyncio.sleep(0)
+        yield b"," + to_json(part)[1:-1]
+    yield b'],"message":' + to_json(message) + b"}"

@@ -1,0 +1,28 @@
+"""What a platform probes: the process, and the database."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from database import Executor, GetExecutor, executor_of
+from errors import ServiceUnavailable
+from openapi import documented
+from queries import WRITE_NOTHING
+from schemas import HealthResponse, ReadyResponse
+
+router = APIRouter(tags=["operation"])
+
+
+@router.head("/health", include_in_schema=False)
+@router.get("/health")
+async def health() -> HealthResponse:
+    """The process lives. The database is not asked."""
+    return HealthResponse(status="healthy")
+
+
+@router.head("/ready", include_in_schema=False)
+@router.get("/ready", responses=documented(ServiceUnavailable))
+async def ready(given: Annotated[Executor, Depends(GetExecutor())]) -> ReadyResponse:
+    """The database answers, and can be written to."""
+    await executor_of(given).execute(WRITE_NOTHING, {})
+    return ReadyResponse(status="ready")
