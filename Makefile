@@ -3,12 +3,16 @@
 PYTHON ?= python3
 PORT ?= 8000
 ARGS ?=
+# The tests wait more than they work: more workers than cores.
+WORKERS ?= 6
 
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
 else
 BIN := .venv/bin
 endif
+
+IN_PARALLEL = --numprocesses $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help run token test check lint types integration bench
@@ -23,7 +27,7 @@ token: .venv/run .env ## Print a token for USER_ID (default demo), good for an h
 	@$(BIN)/python dev_token.py
 
 test: .venv/dev ## Run the tests, on PostgreSQL and on SQLite (ARGS="-k isolation": some of them)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(IN_PARALLEL) $(ARGS)
 
 check: .venv/dev lint types ## Lint, types, tests and coverage: what CI runs
 	$(BIN)/python -m slipcover --branch --source . --omit 'tests/*,benchmarks/*,.venv/*' \

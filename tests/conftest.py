@@ -47,6 +47,11 @@ OWNER = "user_alice"
 SOMEONE_ELSE = "user_bob"
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("waits") is None)
+
+
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[URL]:
     """A PostgreSQL that this run may use, in an empty schema of its own."""

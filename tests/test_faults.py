@@ -17,10 +17,11 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-from cluster import ROLE, Cluster, Database, free_port
+from cluster import ROLE, Cluster, Database
 from conftest import bearer
 from endpoints import ENDPOINTS, Endpoint, each_endpoint, refusal
 from gate import Gate
+from ports import free_port
 from service import ORIGIN, Service
 from waiting import eventually
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from cluster import free_port
 from conftest import OWNER, SECRET, bearer, start_python
+from ports import free_port
 from waiting import eventually
 
 TASKS = f"/api/{OWNER}/tasks"

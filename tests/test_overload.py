@@ -15,6 +15,8 @@ from conftest import OWNER, bearer
 from endpoints import refusal
 from service import Service
 
+pytestmark = pytest.mark.waits
+
 POOL_SIZE = 4
 ANSWER_SECONDS = 8
 TASKS = f"/api/{OWNER}/tasks"

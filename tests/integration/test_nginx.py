@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-from cluster import free_port
 from conftest import bearer
+from ports import free_port
 from service import Service
 from waiting import eventually
 

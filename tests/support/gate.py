@@ -5,7 +5,7 @@ from contextlib import suppress
 from threading import Event, Thread
 from typing import Self
 
-from cluster import free_port
+from ports import free_port
 
 
 class Gate:

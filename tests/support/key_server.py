@@ -9,13 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Event, Thread
 from typing import Any, Self
 
+from ports import free_port
 from signing import SigningKey, better_auth_claims
 
 PATH = "/api/auth/jwks"
 FETCH_DEADLINE_SECONDS = 10
-
-# Ports that a server of this run had: what the app remembers of one must not serve another.
-used_ports: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -103,9 +101,9 @@ class KeyServer:
         self.released = Event()
         self.requests: list[tuple[str, Message]] = []
         self._arrived = Condition()
-        self._http = self._listen(0)
-        self.port = self._http.server_port
-        used_ports.add(self.port)
+        # Never that of an earlier one, whose keys the app may remember.
+        self.port = free_port()
+        self._http = self._listen()
 
     @property
     def origin(self) -> str:
@@ -145,7 +143,7 @@ class KeyServer:
 
     def come_back(self) -> None:
         self._reserved.close()
-        self._http = self._listen(self.port)
+        self._http = self._listen()
 
     def __enter__(self) -> Self:
         return self
@@ -158,7 +156,7 @@ class KeyServer:
             self._http.shutdown()
             self._http.server_close()
 
-    def _listen(self, port: int) -> ThreadingHTTPServer:
+    def _listen(self) -> ThreadingHTTPServer:
         key_server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -174,10 +172,7 @@ class KeyServer:
             def log_message(self, *arguments: Any) -> None:
                 pass
 
-        http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        while port == 0 and http.server_port in used_ports:
-            http.server_close()
-            http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        http = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         http.daemon_threads = True
         Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         return http

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 import httpx2
-from cluster import free_port
+from ports import free_port
 from waiting import eventually
 
 START_SECONDS = 30
