@@ -15,7 +15,9 @@ from endpoints import (
 from fastapi.testclient import TestClient
 
 import main
+from errors import INVALID
 from models import Task
+from schemas import TaskCreate, TaskUpdate
 
 TASKS = f"/api/{OWNER}/tasks"
 JSON = {"Content-Type": "application/json"}
@@ -466,3 +468,9 @@ def test_a_content_length_that_is_no_number_is_no_crash(alice: TestClient) -> No
     response = alice.post(f"/api/{OWNER}/tasks", content=b'{"title": "a"}', headers=headers)
 
     assert response.status_code == 201
+
+
+def test_every_field_that_a_client_sends_has_a_text_of_its_own() -> None:
+    fields = TaskCreate.model_fields | TaskUpdate.model_fields
+
+    assert {("body", field) for field in fields} <= INVALID.keys()
