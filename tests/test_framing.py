@@ -11,10 +11,12 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-from conftest import bearer
+from conftest import OWNER, bearer
+from fastapi.testclient import TestClient
 from service import ORIGIN, Service
 from waiting import eventually
 
+TASKS = f"/api/{OWNER}/tasks"
 ANSWER_SECONDS = 10
 UPGRADES = {
     "h2c": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
@@ -420,3 +422,24 @@ def test_a_length_that_could_be_read_in_two_ways_is_refused(
 
     assert received.count(b"HTTP/1.1 ") == 1
     assert server.service.client.get(task, headers=bearer(user)).status_code == 200
+
+
+@pytest.mark.parametrize("header", ["Upgrade", "Expect"])
+def test_every_answer_to_a_request_in_doubt_says_that_the_connection_ends(
+    client: TestClient, header: str
+) -> None:
+    answers = [client.get(path, headers={header: "x"}) for path in ("/health", "/nowhere", TASKS)]
+
+    assert [answer.status_code for answer in answers] == [200, 404, 401]
+    assert {answer.headers["Connection"] for answer in answers} == {"close"}
+
+
+def test_an_upgrade_with_a_body_is_refused_in_the_one_shape(client: TestClient) -> None:
+    answer = client.post(TASKS, json={"title": "x"}, headers={"Upgrade": "h2c"})
+
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "error": "A request with a body must not ask for an upgrade: send it as HTTP/1.1, without"
+        " the header Upgrade",
+        "code": "VALIDATION_ERROR",
+    }

@@ -1,14 +1,24 @@
 """A start that can never succeed ends at once, with one line that says what to do."""
 
+import asyncio
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cluster import ROLE, ROLE_WITH_PASSWORD, SUPERUSER, Cluster, Database
 from gate import Gate
+from ports import free_port
 from service import Service
+from sqlalchemy.engine import make_url
 from waiting import eventually
+
+import database
+import lifespan
+import main
+from database import make_engine
+from settings import StartupError
 
 RunService = Callable[..., Service]
 # Less than the pause before a second try, if there were one, and the start of Python.
@@ -113,3 +123,62 @@ def test_a_start_that_waits_for_its_database_ends_when_it_is_told_to(
             service.process.send_signal(number)
 
             assert service.process.wait(timeout=2) == -number
+
+
+def start(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the tables as the start does, in this process."""
+    engine = make_engine(make_url(url))
+    monkeypatch.setattr(database, "engine", engine)
+    monkeypatch.setattr(lifespan, "DELAYS_SECONDS", (0.01, 0.01))
+    try:
+        asyncio.run(lifespan.create_tables_when_reachable())
+    finally:
+        engine.dispose()
+
+
+def test_a_start_is_patient_and_then_says_what_was_the_matter(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        caplog.at_level("WARNING", "tasks.database"),
+        pytest.raises(StartupError, match=r"cannot be reached .*: .*refused"),
+    ):
+        start(f"postgresql+psycopg2://nobody@127.0.0.1:{free_port()}/tasks", monkeypatch)
+
+    assert caplog.text.count("trying again") == 2
+
+
+def test_a_start_names_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StartupError, match=r"cannot be used .*; this user must be able to write"):
+        start(f"sqlite:///{tmp_path}", monkeypatch)
+
+
+def test_a_start_gives_signals_back_to_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    start(f"sqlite:///{tmp_path / 'tasks.db'}", monkeypatch)
+
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_start_that_fails_is_told_to_the_server_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "engine", make_engine(make_url(f"sqlite:///{tmp_path}")))
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with pytest.raises(StartupError):
+        asyncio.run(main.app({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send))
+
+    [failure] = sent
+    assert failure["type"] == "lifespan.startup.failed"
+    assert failure["message"].startswith("The database cannot be used (SQLite, ")
+    assert "\n" not in failure["message"]
