@@ -4,7 +4,7 @@
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -134,11 +134,20 @@ class OwnTasks:
 def _parts_of(rows: Rows) -> Iterator[list[TaskRow]]:
     for part in rows:
         tasks = [dict(zip(FIELDS, row, strict=True)) for row in part]
-        odd = [task for task, row in zip(tasks, part, strict=True) if _is_odd(task, row)]
+        odd = [
+            task["id"]
+            for task, row in zip(tasks, part, strict=True)
+            # `is`, as comparing datetimes takes longer.
+            if (None in row and _replace_nulls(task))
+            or (time := task["created_at"]) is EARLIEST
+            or time is LATEST
+            or (time := task["updated_at"]) is EARLIEST
+            or time is LATEST
+        ]
         if odd:
             log.warning(
                 "Nulls and times outside the years 1 to 9999 are shown as other values: tasks %s",
-                ", ".join(str(task["id"]) for task in odd),
+                ", ".join(map(str, odd)),
             )
         yield tasks
 
@@ -147,23 +156,15 @@ def _first_of(rows: Rows) -> TaskRow | None:
     return next((task for part in _parts_of(rows) for task in part), None)
 
 
-def _is_odd(task: TaskRow, row: Sequence[Any]) -> bool:
-    """Whether another writer's values cannot be shown as they are. Replaces nulls, of which the API
-    promises none but the description's.
+def _replace_nulls(task: TaskRow) -> bool:
+    """Give a task of another writer what the API promises: no nulls but the description's. Tells
+    whether there were any.
     """
-    created_at, updated_at = task["created_at"], task["updated_at"]
-    # `is`, as comparing datetimes takes longer.
-    if created_at is EARLIEST or created_at is LATEST or updated_at is EARLIEST:
-        return True
-    if updated_at is LATEST:
-        return True
-    if None not in row:
-        return False
     stand_ins = {
         "title": "",
         "completed": False,
-        "created_at": updated_at or EARLIEST,
-        "updated_at": created_at or EARLIEST,
+        "created_at": task["updated_at"] or EARLIEST,
+        "updated_at": task["created_at"] or EARLIEST,
     }
     missing = {field: value for field, value in stand_ins.items() if task[field] is None}
     task |= missing
