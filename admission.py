@@ -37,10 +37,10 @@ class Turns:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():
-                self._pass_on()  # the turn came at the same moment
-            elif turn in self._waiting:
+            if turn in self._waiting:
                 self._waiting.remove(turn)
+            elif not turn.cancelled() and turn.exception() is None:
+                self._pass_on()  # the turn came at the same moment
             raise
         finally:
             limit.cancel()

@@ -9,10 +9,10 @@ import asyncio
 import logging
 import random
 import sqlite3
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -164,13 +164,18 @@ class EngineExecutor:
         with self._engine.connect() as connection:
             result = connection.execute(statement, values)
             if isinstance(result.cursor, postgres.BoundedCursor):
-                # It has read the whole result by now, and gives Python's types by itself: a long
-                # list is never whole as Python's objects.
-                rows: Rows = iter(partial(result.cursor.fetchmany, ROWS_AT_ONCE), [])
+                # It gives Python's types by itself. Nothing is left to be read later: it would be
+                # lost with the connection, which is another request's by then.
+                rows: Rows = iter(postgres.parts_of(result.cursor, ROWS_AT_ONCE))
             else:
                 rows = iter(list(result.partitions(ROWS_AT_ONCE)))
             connection.commit()  # sends nothing in AUTOCOMMIT; a test's engine may have none
         return rows
+
+
+# An in-memory SQLite is one connection (`StaticPool`), however many sessions are made on it: one
+# session's rollback must not end another one's transaction.
+_one_at_a_time = threading.Lock()
 
 
 class SessionExecutor:
@@ -184,13 +189,14 @@ class SessionExecutor:
 
     def _execute(self, statement: Executable, values: Mapping[str, Any]) -> Rows:
         fetch = {"synchronize_session": "fetch"}
-        try:
-            result = self._session.execute(statement, values, execution_options=fetch)
-            rows = iter(list(result.partitions(ROWS_AT_ONCE)))
-            self._session.commit()
-        except BaseException:
-            self._session.rollback()
-            raise
+        with _one_at_a_time:
+            try:
+                result = self._session.execute(statement, values, execution_options=fetch)
+                rows = iter(list(result.partitions(ROWS_AT_ONCE)))
+                self._session.commit()
+            except BaseException:
+                self._session.rollback()
+                raise
         return rows
 
 
@@ -202,7 +208,7 @@ class GetExecutor:
     to `get_db`, so FastAPI finds an override of `get_db` here too, and `executor_of` its session.
     """
 
-    async def __call__(self) -> Executor:
+    async def __call__(self) -> EngineExecutor:
         return EngineExecutor(engine)
 
     def __eq__(self, other: object) -> bool:
@@ -212,9 +218,9 @@ class GetExecutor:
         return hash(get_db)
 
 
-def executor_of(given: Executor | Session) -> Executor:
+def executor_of(given: EngineExecutor | Session) -> Executor:
     """The executor for what `GetExecutor`, or an override of `get_db`, gave."""
-    return SessionExecutor(given) if isinstance(given, Session) else given
+    return given if isinstance(given, EngineExecutor) else SessionExecutor(given)
 
 
 async def _admitted(start: Callable[..., Awaitable[T]], *arguments: Any) -> T:

@@ -97,8 +97,20 @@ class BoundedCursor(psycopg2.extensions.cursor):
         left = deadline.get() - time.monotonic() - REPORT_SECONDS
         if left <= 0:
             raise psycopg2.OperationalError("connecting left no time for the statement")
-        limit = min(left, STATEMENT_SECONDS)
-        super().execute(f"SET LOCAL statement_timeout = {limit * 1000:.0f}; {query}", vars)
+        limit = max(1, int(min(left, STATEMENT_SECONDS) * 1000))  # 0 would be no limit
+        super().execute(f"SET LOCAL statement_timeout = {limit}; {query}", vars)
+
+
+def parts_of(cursor: BoundedCursor, size: int) -> list[list[tuple[Any, ...]]]:
+    """All rows, in parts of `size`. The event loop, if it waits here, turns between two of them."""
+    parts = []
+    while part := cursor.fetchmany(size):
+        parts.append(part)
+        if len(part) < size:
+            break
+        if in_greenlet():
+            await_only(asyncio.sleep(0))
+    return parts
 
 
 def make_engine(url: URL, **pool_options: Any) -> Engine:

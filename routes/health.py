@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from database import Executor, GetExecutor, executor_of
+from database import EngineExecutor, GetExecutor, executor_of
 from errors import ServiceUnavailable
 from openapi import documented
 from queries import WRITE_NOTHING
@@ -22,7 +22,7 @@ async def health() -> HealthResponse:
 
 @router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses=documented(ServiceUnavailable))
-async def ready(given: Annotated[Executor, Depends(GetExecutor())]) -> ReadyResponse:
+async def ready(given: Annotated[EngineExecutor, Depends(GetExecutor())]) -> ReadyResponse:
     """The database answers, and can be written to."""
     await executor_of(given).execute(WRITE_NOTHING, {})
     return ReadyResponse(status="ready")

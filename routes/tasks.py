@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from auth import CurrentUser, verify_user_access
-from database import Executor, GetExecutor, executor_of
+from database import EngineExecutor, GetExecutor, executor_of
 from errors import (
     INVALID,
     Forbidden,
@@ -34,7 +34,7 @@ from schemas import (
 async def own_tasks(
     user_id: Annotated[str, Path(description="The token's `sub`.", examples=["user_abc123"])],
     current_user: CurrentUser,
-    given: Annotated[Executor, Depends(GetExecutor())],
+    given: Annotated[EngineExecutor, Depends(GetExecutor())],
 ) -> OwnTasks:
     """The only tasks that a request can reach: those of the token's user."""
     verify_user_access(unquote(user_id), current_user)

@@ -101,3 +101,19 @@ def test_a_reader_who_leaves_disturbs_nobody(deployment: Deployment) -> None:
     deployment.ask_for_list(OWNERS[0]).close()
 
     assert deployment.list("somebody").status_code == 200
+
+
+def test_a_slow_reader_gets_the_whole_list_though_the_database_closes_its_connections(
+    deployment: Deployment,
+) -> None:
+    """A list that has begun as 200 must not depend on what happens to the connection."""
+    with deployment.ask_for_list(OWNERS[0]) as reader:
+        deployment.database.close_connections()
+        assert deployment.list("somebody").status_code == 200
+        received = b""
+        while not received.endswith(b"\r\n0\r\n\r\n"):
+            part = reader.recv(1 << 20)
+            assert part, "The answer was cut off"
+            received += part
+
+    assert received.count(b'"title":"Task ') == LENGTH

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import inspect
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 from sqlalchemy import Engine, StaticPool, text
 from sqlalchemy.engine import URL
+from sqlalchemy.orm import Session as OrmSession
 from sqlmodel import Session, SQLModel, create_engine, select
 
 import auth
@@ -515,3 +517,31 @@ def test_an_answer_is_made_of_a_task(alice: TestClient) -> None:
     answer = schemas.TaskResponse(data=task, message="Task retrieved")
 
     assert answer.data.title == "Buy groceries"
+
+
+@pytest.mark.parametrize("kind", [Session, OrmSession])
+def test_requests_at_once_in_sessions_on_one_connection_all_take_place(
+    overrides: Overrides, kind: type[OrmSession]
+) -> None:
+    engine = create_engine(
+        "sqlite://", connect_args={"check_same_thread": False}, poolclass=StaticPool
+    )
+    SQLModel.metadata.create_all(engine)
+
+    def get_session() -> Iterator[OrmSession]:
+        with kind(engine) as session:
+            yield session
+
+    overrides[database.get_db] = get_session
+
+    def create(_: int) -> int:
+        client = TestClient(main.app, headers=bearer())
+        return client.post(TASKS, json={"title": "Buy groceries"}).status_code
+
+    with ThreadPoolExecutor(max_workers=8) as clients:
+        statuses = list(clients.map(create, range(40)))
+
+    assert statuses == [201] * 40
+    with Session(engine) as session:
+        assert len(session.exec(select(Task)).all()) == 40
+    engine.dispose()
