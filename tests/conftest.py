@@ -4,12 +4,9 @@ The suite ignores `.env` and the environment, but for `TEST_DATABASE_URL`, which
 to use instead of the one that the suite starts; there it works in a schema of its own.
 """
 
+import logging
 import os
-import re
-import shutil
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,15 +16,14 @@ from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
-from jose import jwt
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlmodel import Session
+from users import OWNER, SECRET, bearer
 
-from settings import Settings, database_url
+from settings import Settings, database_url, get_settings
 
 TEST_DATABASE_URL = os.environ.pop("TEST_DATABASE_URL", "")
-SECRET = "a-secret-of-the-tests-with-32-bytes"
 
 for name in Settings.model_fields:
     os.environ.pop(name.upper(), None)
@@ -37,14 +33,12 @@ os.environ["BETTER_AUTH_SECRET"] = SECRET
 # The app's modules read the settings when they are imported.
 
 from cluster import Cluster  # noqa: E402
+from processes import copy_app  # noqa: E402
 from service import Service  # noqa: E402
 
 import database  # noqa: E402
 import main  # noqa: E402
 from models import Task  # noqa: E402
-
-OWNER = "user_alice"
-SOMEONE_ELSE = "user_bob"
 
 
 @pytest.hookimpl(trylast=True)
@@ -105,27 +99,24 @@ def engine(
 
 
 @pytest.fixture
-def client(engine: Engine) -> Iterator[TestClient]:
-    """A client without a token, of an app without tasks."""
+def no_tasks(engine: Engine) -> None:
+    """The app's database, with nothing in it."""
     with engine.connect() as connection:
         connection.execute(Task.__table__.delete())  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def client(no_tasks: None) -> Iterator[TestClient]:
+    """A client without a token, of an app without tasks."""
     with TestClient(main.app) as client:
         yield client
 
 
-def token_for(user_id: str = OWNER, **claims: Any) -> str:
-    return str(jwt.encode({"sub": user_id, **claims}, SECRET, algorithm="HS256"))
-
-
-def bearer(user_id: str = OWNER, **claims: Any) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token_for(user_id, **claims)}"}
-
-
 @pytest.fixture
-def alice(client: TestClient) -> TestClient:
-    """A client that sends the token of OWNER."""
-    client.headers.update(bearer())
-    return client
+def alice(no_tasks: None) -> Iterator[TestClient]:
+    """A client that sends the token of OWNER, of an app without tasks."""
+    with TestClient(main.app, headers=bearer()) as alice:
+        yield alice
 
 
 @pytest.fixture
@@ -181,15 +172,6 @@ def unreachable(
         engine.dispose()
 
 
-def copy_app(folder: Path) -> Path:
-    """Copy the app's modules to where no `.env` and no database lie about."""
-    root = Path(main.__file__).parent
-    shutil.copytree(root / "routes", folder / "routes")
-    for module in root.glob("*.py"):
-        shutil.copy(module, folder)
-    return folder
-
-
 @pytest.fixture
 def app_folder(tmp_path: Path) -> Path:
     """A copy of the app's modules, where no `.env` and no database lie about."""
@@ -198,12 +180,13 @@ def app_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def run_service(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Service]:
-    """Gives a `Service` in the environment that its arguments name."""
+    """Gives a `Service` with these options of uvicorn, in this environment."""
     folder = copy_app(tmp_path_factory.mktemp("service") / "app")
 
-    def run_service(workers: int = 1, **environment: str) -> Service:
+    def run_service(*options: str, workers: int = 1, **environment: str) -> Service:
         log = tmp_path_factory.mktemp("log") / "log"
-        return Service(folder, log, workers, {"BETTER_AUTH_SECRET": SECRET, **environment})
+        environment = {"BETTER_AUTH_SECRET": SECRET, **environment}
+        return Service(folder, log, environment, *options, workers=workers)
 
     return run_service
 
@@ -217,33 +200,32 @@ def cluster() -> Iterator[Cluster]:
         cluster.stop("immediate")
 
 
-def start_python(app_folder: Path, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
-    """Start Python in `app_folder` with nothing but `environment` set."""
-    return subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=app_folder,
-        env={"PYTHONDONTWRITEBYTECODE": "1", **environment},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def set_environment() -> Iterator[Callable[..., None]]:
+    """Changes settings of the running app: environment variables by name, "" for unset."""
+
+    with pytest.MonkeyPatch.context() as patch:
+
+        def set_environment(**values: str) -> None:
+            for name, value in values.items():
+                patch.setenv(name, value)
+            get_settings.cache_clear()
+
+        yield set_environment
+    get_settings.cache_clear()
 
 
-def start_server(app_folder: Path, **environment: str) -> "subprocess.Popen[str]":
-    """Start the app in `app_folder` on a free port."""
-    return start_python(
-        app_folder, "-m", "uvicorn", "main:app", "--port", "0", "--no-use-colors", **environment
-    )
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """The lines of `tasks.auth`, which is what the log says about tokens."""
+    lines: list[str] = []
 
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
 
-def url_of(server: "subprocess.Popen[str]") -> tuple[str, str]:
-    """Where the server listens, once it does, and what it has logged until then."""
-    assert server.stderr
-    log = ""
-    for line in server.stderr:
-        log += line
-        running = re.search(r"running on (http://\S+)", line)
-        if running:
-            return running[1], log
-    raise AssertionError(f"The server did not start:\n{log}")
+    handler = Keep()
+    logger = logging.getLogger("tasks.auth")
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)

@@ -2,22 +2,22 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import OWNER, SOMEONE_ELSE, bearer, token_for
+from answers import refusal
 from endpoints import (
+    JSON,
     Endpoint,
     each_endpoint,
     each_endpoint_of_one_task,
     each_endpoint_with_body,
-    refusal,
 )
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
+from users import OWNER, SOMEONE_ELSE, bearer, token_for
 
 from models import Task
 
 LARGE = b"x" * (64 * 1024 + 1)
-JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
 from collections.abc import Callable
 
 import pytest
-from conftest import OWNER
-from endpoints import Endpoint, each_endpoint
+from endpoints import TASKS, Endpoint, each_endpoint
 from fastapi.testclient import TestClient
 
 from models import Task
-
-TASKS = f"/api/{OWNER}/tasks"
 
 
 @each_endpoint

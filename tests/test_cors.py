@@ -1,10 +1,8 @@
 import pytest
-from conftest import OWNER, bearer
-from endpoints import Endpoint, each_endpoint
+from endpoints import ORIGIN, TASKS, Endpoint, each_endpoint
 from fastapi.testclient import TestClient
+from users import bearer
 
-ORIGIN = "http://localhost:3000"
-TASKS = f"/api/{OWNER}/tasks"
 OTHER_ORIGINS = [
     "https://localhost:3000",
     "http://localhost",

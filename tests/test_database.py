@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
-from conftest import start_python
 from fastapi.testclient import TestClient
+from processes import start_python
 from sqlalchemy import Connection, Engine, event, inspect, text
 from sqlalchemy.engine import URL
 from sqlmodel import Session, SQLModel, create_engine

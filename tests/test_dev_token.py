@@ -1,9 +1,9 @@
 from collections.abc import Iterator
 
 import pytest
-from conftest import SECRET
 from fastapi.testclient import TestClient
 from jose import jwt
+from users import SECRET
 
 import dev_token
 from settings import get_settings

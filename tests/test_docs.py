@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import start_python
 from fastapi.routing import iter_route_contexts
 from pages import PAGES, ROOT, code, fences, json_of, sections, tables
+from processes import start_python
 from pydantic import TypeAdapter
 
 import main

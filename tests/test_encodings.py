@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 import httpx2
 import pytest
+from answers import refusal
 from cluster import Cluster, Database
-from conftest import OWNER, bearer
-from endpoints import refusal
 from service import Service
+from users import OWNER, bearer
 
 RunService = Callable[..., Service]
 

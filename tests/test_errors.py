@@ -3,19 +3,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import OWNER, bearer
-from endpoints import ENDPOINTS, Endpoint, each_endpoint, refusal
+from answers import refusal
+from endpoints import ENDPOINTS, ORIGIN, TASKS, Endpoint, each_endpoint
 from fastapi.testclient import TestClient
 from sqlalchemy import StaticPool
 from sqlmodel import Session, create_engine
+from users import OWNER, bearer
 
 import database
 from auth import get_current_user
 
 Overrides = dict[Callable[..., Any], Callable[..., Any]]
 
-ORIGIN = "http://localhost:3000"
-TASKS = f"/api/{OWNER}/tasks"
 
 # Every method that each path has. FastAPI adds HEAD to its own two pages.
 METHODS = {

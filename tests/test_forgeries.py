@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
-from conftest import OWNER, SOMEONE_ELSE
+from answers import assert_unauthorized
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -27,8 +27,7 @@ from signing import (
     part,
     signed,
 )
-
-pytest_plugins = ["running_app"]
+from users import OWNER, SOMEONE_ELSE
 
 # What is asked here does not depend on the database.
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -58,12 +57,6 @@ def ask(client: TestClient, set_environment: Callable[..., None]) -> Iterator[As
     with KeyServer(*KEYS.values()) as server:
         set_environment(BETTER_AUTH_URL=FRONT_END, BETTER_AUTH_JWKS_URL=server.jwks_url)
         yield ask
-
-
-def assert_unauthorized(response: Response) -> None:
-    assert response.status_code == 401, response.text
-    assert response.json()["code"] == "UNAUTHORIZED"
-    assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize("kind", KINDS)

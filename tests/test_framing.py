@@ -11,12 +11,12 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-from conftest import OWNER, bearer
+from endpoints import ORIGIN, TASKS
 from fastapi.testclient import TestClient
-from service import ORIGIN, Service
+from service import Service
+from users import bearer
 from waiting import eventually
 
-TASKS = f"/api/{OWNER}/tasks"
 ANSWER_SECONDS = 10
 UPGRADES = {
     "h2c": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",

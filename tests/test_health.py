@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
-from endpoints import refusal
+from answers import refusal
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, event
 

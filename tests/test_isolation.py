@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import OWNER, SOMEONE_ELSE
 from endpoints import Endpoint, each_endpoint, each_endpoint_of_one_task
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, event
+from users import OWNER, SOMEONE_ELSE
 
 from models import Task
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import key_server
 import pytest
-from conftest import OWNER, SECRET, SOMEONE_ELSE, bearer
+from answers import assert_opened, assert_unauthorized, assert_unavailable
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
+from endpoints import ORIGIN
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from key_server import KeyServer, Mood
@@ -25,12 +26,11 @@ from signing import (
     signed,
     without_absent,
 )
+from users import OWNER, SECRET, SOMEONE_ELSE, bearer
 from waiting import eventually
 
 import keys
 from models import Task
-
-pytest_plugins = ["running_app"]
 
 # What is asked here does not depend on the database.
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -38,8 +38,6 @@ pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 Ask = Callable[..., Response]
 SetEnvironment = Callable[..., None]
 
-FRONT_END = "http://localhost:3000"
-NO_TASKS = {"data": [], "message": "Tasks retrieved"}
 ANSWER_DEADLINE_SECONDS = 5
 # The service's budget: so many fetches for tokens that name unknown keys, in 30 s.
 FETCHES_MAX = 4
@@ -59,7 +57,7 @@ def ask(client: TestClient) -> Ask:
     """Asks for the tasks of a user with this token, as a page of the front end does."""
 
     def ask(token: str, user_id: str = OWNER) -> Response:
-        headers = {"Authorization": f"Bearer {token}", "Origin": FRONT_END}
+        headers = {"Authorization": f"Bearer {token}", "Origin": ORIGIN}
         return client.get(f"/api/{user_id}/tasks", headers=headers)
 
     return ask
@@ -70,27 +68,6 @@ def within_the_deadline() -> Iterator[None]:
     began = monotonic()
     yield
     assert monotonic() - began < ANSWER_DEADLINE_SECONDS
-
-
-def assert_opened(response: Response) -> None:
-    assert (response.status_code, response.json()) == (200, NO_TASKS)
-
-
-def assert_unauthorized(response: Response) -> None:
-    assert response.status_code == 401, response.text
-    assert response.json()["code"] == "UNAUTHORIZED"
-    assert response.headers["WWW-Authenticate"] == "Bearer"
-
-
-def assert_unavailable(response: Response) -> None:
-    """A 503 that a page of the front end can read."""
-    assert response.status_code == 503, response.text
-    text = response.json()["error"]
-    assert response.json() == {"error": text, "code": "SERVICE_UNAVAILABLE"}
-    assert int(response.headers["Retry-After"]) > 0
-    assert response.headers["Access-Control-Allow-Origin"] == FRONT_END
-    assert response.headers["Access-Control-Allow-Credentials"] == "true"
-    assert "Retry-After" in response.headers["Access-Control-Expose-Headers"]
 
 
 # Keys

@@ -13,13 +13,14 @@ from uuid import uuid4
 
 import httpx2
 import pytest
+from answers import refusal
 from cluster import ROLE_WITH_PASSWORD, Cluster, Database
 from collector import Collector
-from conftest import OWNER, SECRET, bearer, token_for
-from endpoints import ENDPOINTS, Endpoint, each_endpoint, refusal
+from endpoints import ENDPOINTS, Endpoint, each_endpoint
 from key_server import KeyServer
 from service import Service
 from signing import make_key
+from users import OWNER, SECRET, bearer, token_for
 from waiting import eventually
 
 RunService = Callable[..., Service]

@@ -10,8 +10,8 @@ from time import perf_counter
 import httpx2
 import pytest
 from cluster import Cluster, Database
-from conftest import bearer
 from service import Service
+from users import bearer
 
 LENGTH = 100_000
 OWNERS = [f"hoarder_{number}" for number in range(4)]

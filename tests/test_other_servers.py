@@ -5,11 +5,12 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from conftest import OWNER, SECRET, bearer, start_python
+from endpoints import TASKS
 from ports import free_port
+from processes import start_python
+from users import SECRET, bearer
 from waiting import eventually
 
-TASKS = f"/api/{OWNER}/tasks"
 START_SECONDS = 30
 SERVERS = {
     "gunicorn": (

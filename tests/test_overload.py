@@ -10,16 +10,16 @@ from time import monotonic
 
 import httpx2
 import pytest
+from answers import refusal, seconds
 from cluster import Cluster, Database
-from conftest import OWNER, bearer
-from endpoints import refusal
+from endpoints import TASKS
 from service import Service
+from users import bearer
 
 pytestmark = pytest.mark.waits
 
 POOL_SIZE = 4
 ANSWER_SECONDS = 8
-TASKS = f"/api/{OWNER}/tasks"
 
 # Each insert takes as long as `duration` says.
 SLOW_INSERTS = """
@@ -98,10 +98,6 @@ def overload(
         yield overload
     assert "Traceback" not in service.log()
     assert "Crash" not in service.log()
-
-
-def seconds(answer: httpx2.Response) -> float:
-    return answer.elapsed.total_seconds()
 
 
 @pytest.mark.parametrize("insert_seconds", [0.5, 3])

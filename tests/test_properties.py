@@ -5,15 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import OWNER
+from endpoints import JSON, TASKS
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from users import OWNER
 
 from models import Task
-
-TASKS = f"/api/{OWNER}/tasks"
-JSON = {"Content-Type": "application/json"}
 
 # The fixtures are made once for all examples of a test; each example looks at one task only.
 quickly = settings(

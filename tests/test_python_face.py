@@ -11,14 +11,16 @@ from typing import Any
 
 import httpx2
 import pytest
-from conftest import OWNER, bearer, start_python, token_for
+from endpoints import TASKS
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.testclient import TestClient
+from processes import start_python
 from pydantic import BaseModel
 from sqlalchemy import Engine, StaticPool, text
 from sqlalchemy.engine import URL
 from sqlalchemy.orm import Session as OrmSession
 from sqlmodel import Session, SQLModel, create_engine, select
+from users import OWNER, bearer, token_for
 
 import auth
 import database
@@ -31,8 +33,6 @@ from models import Task
 from settings import get_settings
 
 Overrides = dict[Callable[..., Any], Callable[..., Any]]
-
-TASKS = f"/api/{OWNER}/tasks"
 
 
 def in_memory() -> Engine:

@@ -1,26 +1,26 @@
 """Behind a proxy that strips a prefix from the path: `uvicorn --root-path /prefix`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
-from conftest import OWNER, SECRET, bearer, copy_app, start_python, url_of
+from endpoints import TASKS
+from service import Service
+from users import bearer
 
 PREFIX = "/prefix"
-TASKS = f"/api/{OWNER}/tasks"
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
+def client(
+    tmp_path_factory: pytest.TempPathFactory, run_service: Callable[..., Service]
+) -> Iterator[httpx2.Client]:
     """What the proxy sends: paths without the prefix."""
-    folder = copy_app(tmp_path_factory.mktemp("prefixed") / "app")
-    arguments = ("-m", "uvicorn", "main:app", "--port", "0", "--root-path", PREFIX)
-    with start_python(folder, *arguments, BETTER_AUTH_SECRET=SECRET) as process:
-        url, _ = url_of(process)
-        with httpx2.Client(base_url=url, headers=bearer()) as client:
-            yield client
-        process.terminate()
-        process.communicate()
+    url = f"sqlite:///{tmp_path_factory.mktemp('prefixed') / 'tasks.db'}"
+    with run_service("--root-path", PREFIX, NEON_DATABASE_URL=url) as service:
+        client = service.wait_until_started().client
+        client.headers.update(bearer())
+        yield client
 
 
 def test_location_leads_back_through_the_proxy(client: httpx2.Client) -> None:

@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import OWNER, bearer
 from endpoints import OF_ONE_TASK, Endpoint, each_endpoint, each_endpoint_of_one_task
 from fastapi.testclient import TestClient
 from sqlalchemy.engine import URL
 from sqlmodel import Session
+from users import OWNER, bearer
 
 import database
 import main

@@ -1,28 +1,28 @@
 """The app behind a real HTTP server, where `TestClient` might hide something."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import quote, urlsplit
 
 import httpx2
 import pytest
-from conftest import OWNER, SECRET, bearer, copy_app, start_server, url_of
+from endpoints import JSON, ORIGIN, TASKS
+from service import Service
+from users import OWNER, bearer
 
-TASKS = f"/api/{OWNER}/tasks"
-JSON = {"Content-Type": "application/json"}
 LARGE = b'{"title":"x","ignored":"' + b"x" * 5 * 1024 * 1024 + b'"}'
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
-    """A client of a served app."""
-    folder = copy_app(tmp_path_factory.mktemp("server") / "app")
-    with start_server(folder, BETTER_AUTH_SECRET=SECRET) as process:
-        url, _ = url_of(process)
-        with httpx2.Client(base_url=url, headers=bearer()) as client:
-            yield client
-        process.terminate()
-        process.communicate()
+def server(
+    tmp_path_factory: pytest.TempPathFactory, run_service: Callable[..., Service]
+) -> Iterator[httpx2.Client]:
+    """Alice's client of a served app."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('server') / 'tasks.db'}"
+    with run_service(NEON_DATABASE_URL=url) as service:
+        client = service.wait_until_started().client
+        client.headers.update(bearer())
+        yield client
 
 
 def in_chunks() -> Iterator[bytes]:
@@ -75,7 +75,7 @@ def test_head_has_the_length_of_get_and_no_body(server: httpx2.Client, path: str
 
 
 def test_every_header_of_a_task_is_sent_once(server: httpx2.Client) -> None:
-    response = server.post(TASKS, json={"title": "x"}, headers={"Origin": "http://localhost:3000"})
+    response = server.post(TASKS, json={"title": "x"}, headers={"Origin": ORIGIN})
 
     names = [name.lower() for name, _ in response.headers.multi_items()]
     assert len(names) == len(set(names))

@@ -1,20 +1,22 @@
 import asyncio
 import re
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
-from conftest import SECRET, start_python, start_server, url_of
+from endpoints import ORIGIN
+from processes import start_python
+from service import START_SECONDS, Service
 from sqlalchemy.engine import URL
+from users import SECRET
 
 import main
 from settings import PLACEHOLDER_SECRET, Settings, StartupError, get_settings
 
 ROOT = Path(main.__file__).parent
 PASSWORD = "hunter2"
+STOP_SECONDS = 10
 
 
 @pytest.fixture
@@ -332,31 +334,45 @@ def test_a_server_is_told_in_one_line_why_it_cannot_start() -> None:
     assert line.startswith("BETTER_AUTH_SECRET is not set")
 
 
-def refused(server: "subprocess.Popen[str]") -> str:
+@pytest.fixture
+def serve(app_folder: Path, tmp_path: Path) -> Callable[..., Service]:
+    """Runs the app of `app_folder` in the environment that its arguments name."""
+
+    def serve(**environment: str) -> Service:
+        return Service(app_folder, tmp_path / "log", environment)
+
+    return serve
+
+
+def refused(service: Service) -> str:
     """The line that tells why the server does not start."""
-    output, errors = server.communicate()
-    assert server.returncode != 0
-    assert "Traceback" not in output + errors
-    [line] = [line for line in errors.splitlines() if "BETTER_AUTH_SECRET" in line]
+    with service:
+        assert service.process.wait(timeout=START_SECONDS) != 0
+    assert "Traceback" not in service.log()
+    [line] = [line for line in service.log().splitlines() if "BETTER_AUTH_SECRET" in line]
     return line
 
 
 @pytest.mark.parametrize("secret", [None, ""])
-def test_the_server_does_not_start_without_a_secret(app_folder: Path, secret: str | None) -> None:
+def test_the_server_does_not_start_without_a_secret(
+    app_folder: Path, serve: Callable[..., Service], secret: str | None
+) -> None:
     environment = {} if secret is None else {"BETTER_AUTH_SECRET": secret}
 
-    line = refused(start_server(app_folder, **environment))
+    line = refused(serve(**environment))
 
     assert "not set" in line
     assert list(app_folder.glob("*.db")) == []
 
 
-def test_the_server_does_not_start_with_the_placeholder_of_the_example(app_folder: Path) -> None:
+def test_the_server_does_not_start_with_the_placeholder_of_the_example(
+    app_folder: Path, serve: Callable[..., Service]
+) -> None:
     example = (ROOT / ".env.example").read_text()
     [placeholder] = re.findall(r"^BETTER_AUTH_SECRET=(.+)$", example, re.MULTILINE)
     (app_folder / ".env").write_text(example)
 
-    line = refused(start_server(app_folder))
+    line = refused(serve())
 
     assert "placeholder" in line
     assert placeholder not in line
@@ -372,13 +388,15 @@ def test_the_example_has_a_line_for_every_setting() -> None:
     assert not re.search(r"^NEON_DATABASE_URL=", example, re.MULTILINE)
 
 
-def test_the_first_run_needs_no_database_and_says_where_the_tasks_are(app_folder: Path) -> None:
+def test_the_first_run_needs_no_database_and_says_where_the_tasks_are(
+    app_folder: Path, serve: Callable[..., Service]
+) -> None:
     (app_folder / ".env").write_text(f"BETTER_AUTH_SECRET={SECRET}\nNEON_DATABASE_URL=\n")
 
-    with start_server(app_folder) as server:
-        url, log = url_of(server)
-        health, ready = httpx2.get(f"{url}/health"), httpx2.get(f"{url}/ready")
-        server.terminate()
+    with serve() as service:
+        client = service.wait_until_started().client
+        health, ready = client.get("/health"), client.get("/ready")
+        log = service.log()
 
     assert health.json() == {"status": "healthy"}
     assert ready.json() == {"status": "ready"}
@@ -389,19 +407,18 @@ def test_the_first_run_needs_no_database_and_says_where_the_tasks_are(app_folder
 
 
 def test_the_start_names_the_database_and_never_its_password(
-    app_folder: Path, postgresql_url: URL
+    serve: Callable[..., Service], postgresql_url: URL
 ) -> None:
     url = postgresql_url.set(password=PASSWORD) if not postgresql_url.password else postgresql_url
     rendered = url.render_as_string(hide_password=False)
 
-    with start_server(app_folder, BETTER_AUTH_SECRET=SECRET, NEON_DATABASE_URL=rendered) as server:
-        address, log = url_of(server)
-        health = httpx2.get(f"{address}/health", headers={"Origin": "http://localhost:3000"})
-        server.terminate()
-        assert server.stderr
-        log += server.stderr.read()
+    with serve(BETTER_AUTH_SECRET=SECRET, NEON_DATABASE_URL=rendered) as service:
+        health = service.wait_until_started().client.get("/health")
+        service.process.terminate()
+        service.process.wait(timeout=STOP_SECONDS)
+        log = service.log()
 
-    assert health.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
+    assert health.headers["Access-Control-Allow-Origin"] == ORIGIN
     assert "PostgreSQL" in log
     assert str(url.password) not in log
     assert SECRET not in log

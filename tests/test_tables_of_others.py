@@ -10,12 +10,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from answers import refusal
 from cluster import ROLE, Cluster, Database
-from conftest import OWNER, bearer
-from endpoints import Endpoint, each_endpoint_of_one_task, refusal
+from endpoints import TASKS, Endpoint, each_endpoint_of_one_task
 from service import Service
-
-TASKS = f"/api/{OWNER}/tasks"
+from users import OWNER, bearer
 
 TABLES = {
     # What the plan's code makes with the versions that the plan names.

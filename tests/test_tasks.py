@@ -7,17 +7,16 @@ from urllib.parse import quote
 
 import httpx2
 import pytest
-from conftest import OWNER, SOMEONE_ELSE, bearer
-from endpoints import Endpoint, each_endpoint, each_endpoint_of_one_task
+from endpoints import TASKS, Endpoint, each_endpoint, each_endpoint_of_one_task
 from fastapi.testclient import TestClient
 from sqlalchemy.engine import URL, Engine
 from sqlmodel import Session
+from users import OWNER, SOMEONE_ELSE, bearer
 
 import database
 import main
 from models import Task
 
-TASKS = f"/api/{OWNER}/tasks"
 EPOCH = datetime(2026, 1, 12, 10, 0, 0, 123456, UTC)
 # What `new Date(…)` reads right in every zone.
 WIRE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")

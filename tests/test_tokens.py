@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from conftest import OWNER, SECRET, SOMEONE_ELSE, token_for
+from answers import NO_TASKS, assert_unauthorized
+from endpoints import TASKS
 from fastapi.testclient import TestClient
-from httpx2 import Response
 from signing import (
     HMAC_DIGESTS,
     Part,
@@ -21,18 +21,15 @@ from signing import (
     json_bytes,
     part,
 )
+from users import OWNER, SECRET, SOMEONE_ELSE, token_for
 
 import jws
 import main
 import tokens
 
-pytest_plugins = ["running_app"]
-
 # What is asked here does not depend on the database.
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
-TASKS = f"/api/{OWNER}/tasks"
-NO_TASKS = {"data": [], "message": "Tasks retrieved"}
 AN_HOUR = 3600
 
 
@@ -51,15 +48,6 @@ def subject(json_text: str) -> str:
 
 def header(**parameters: Any) -> str:
     return token({"sub": OWNER}, parameters)
-
-
-def assert_unauthorized(response: Response) -> None:
-    assert response.status_code == 401, response.text
-    text = response.json()["error"]
-    assert response.json() == {"error": text, "code": "UNAUTHORIZED"}
-    assert isinstance(text, str)
-    assert 0 < len(text) < 100
-    assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
 GOOD = token({"sub": OWNER})

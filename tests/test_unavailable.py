@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from answers import refusal
 from cluster import Cluster, Database
-from conftest import OWNER, bearer
-from endpoints import refusal
+from endpoints import TASKS
 from service import Service
+from users import bearer
 from waiting import eventually
 
-TASKS = f"/api/{OWNER}/tasks"
 TITLE = {"title": "Buy groceries"}
 
 REFUSE_INSERTS = """

@@ -4,23 +4,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import OWNER, bearer
-from endpoints import (
-    OF_ONE_TASK,
-    Endpoint,
-    each_endpoint,
-    each_endpoint_with_body,
-    refusal,
-)
+from answers import refusal
+from endpoints import JSON, OF_ONE_TASK, TASKS, Endpoint, each_endpoint, each_endpoint_with_body
 from fastapi.testclient import TestClient
+from users import OWNER, bearer
 
 import main
 from errors import INVALID
 from models import Task
 from schemas import TaskCreate, TaskUpdate
-
-TASKS = f"/api/{OWNER}/tasks"
-JSON = {"Content-Type": "application/json"}
 
 TITLE_REQUIRED = "Title is required"
 TITLE = "Title must be between 1 and 200 characters"
@@ -443,19 +435,16 @@ def test_a_caller_who_leaves_in_the_middle_of_a_body_is_not_answered() -> None:
     assert sent == []
 
 
-AS_JSON = {"Content-Type": "application/json"}
-
-
 def test_an_ignored_number_may_have_any_length(alice: TestClient) -> None:
     body = f'{{"title": "a", "n": {"9" * 5000}}}'
 
-    response = alice.post(f"/api/{OWNER}/tasks", content=body, headers=AS_JSON)
+    response = alice.post(f"/api/{OWNER}/tasks", content=body, headers=JSON)
 
     assert response.status_code == 201
 
 
 def test_a_content_length_of_any_number_of_digits_is_too_large(alice: TestClient) -> None:
-    headers = {**AS_JSON, "Content-Length": "9" * 5000}
+    headers = {**JSON, "Content-Length": "9" * 5000}
 
     response = alice.post(f"/api/{OWNER}/tasks", content=b'{"title": "a"}', headers=headers)
 
@@ -463,7 +452,7 @@ def test_a_content_length_of_any_number_of_digits_is_too_large(alice: TestClient
 
 
 def test_a_content_length_that_is_no_number_is_no_crash(alice: TestClient) -> None:
-    headers = {**AS_JSON, "Content-Length": "many"}
+    headers = {**JSON, "Content-Length": "many"}
 
     response = alice.post(f"/api/{OWNER}/tasks", content=b'{"title": "a"}', headers=headers)
 

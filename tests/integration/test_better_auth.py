@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from conftest import SECRET
 from service import Service
+from users import SECRET
 
 pytestmark = pytest.mark.integration
 

@@ -12,9 +12,9 @@ from queue import Queue
 from typing import Any
 
 import pytest
-from conftest import OWNER, SECRET, SOMEONE_ELSE, token_for
 from service import Service
 from signing import signed
+from users import OWNER, SECRET, SOMEONE_ELSE, token_for
 
 PAGE = (Path(__file__).parent / "page.html").read_text()
 PAGE_SECONDS = 60
@@ -116,7 +116,7 @@ def running(app_folder: Path, log: Path, trusted: FrontEnd) -> Iterator[Service]
         "BETTER_AUTH_URL": trusted.origin,
         "NEON_DATABASE_URL": f"sqlite:///{log.with_suffix('.db')}",
     }
-    with Service(app_folder, log, 1, environment) as service:
+    with Service(app_folder, log, environment) as service:
         yield service.wait_until_started()
 
 

@@ -11,9 +11,9 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-from conftest import bearer
 from ports import free_port
 from service import Service
+from users import bearer
 from waiting import eventually
 
 pytestmark = pytest.mark.integration

@@ -15,11 +15,12 @@ from uuid import uuid4
 import httpx2
 import psycopg2
 import pytest
+from answers import refusal
 from cluster import ROLE, Cluster, Database
-from conftest import bearer
-from endpoints import ENDPOINTS, refusal
+from endpoints import ENDPOINTS
 from ports import free_port
 from service import Service
+from users import bearer
 from waiting import eventually
 
 pytestmark = pytest.mark.integration

@@ -19,9 +19,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from conftest import SECRET
 from pages import PAGES, ROOT, fences
 from ports import free_port
+from users import SECRET
 from waiting import eventually
 
 from settings import PLACEHOLDER_SECRET

@@ -4,7 +4,13 @@ from typing import Any, NamedTuple
 
 import httpx2
 import pytest
-from conftest import OWNER
+from users import OWNER
+
+# The list of Alice.
+TASKS = f"/api/{OWNER}/tasks"
+JSON = {"Content-Type": "application/json"}
+# The front end, which the service allows by default.
+ORIGIN = "http://localhost:3000"
 
 
 class Endpoint(NamedTuple):
@@ -46,13 +52,3 @@ def _each(endpoints: tuple[Endpoint, ...]) -> pytest.MarkDecorator:
 each_endpoint = _each(ENDPOINTS)
 each_endpoint_of_one_task = _each(OF_ONE_TASK)
 each_endpoint_with_body = _each(WITH_BODY)
-
-
-def refusal(response: httpx2.Response) -> tuple[int, str]:
-    """The status and code of an answer that is not a success, in the one shape that it may have."""
-    body = response.json()
-    assert body == {"error": body["error"], "code": body["code"]}
-    assert isinstance(body["error"], str)
-    assert body["error"]
-    assert response.headers["Content-Type"] == "application/json"
-    return response.status_code, body["code"]

@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Self
 
 import httpx2
+from endpoints import ORIGIN
 from ports import free_port
 from waiting import eventually
 
 START_SECONDS = 30
-ORIGIN = "http://localhost:3000"
 
 
 class Service:
     """Runs until its `with` ends; `environment` is all that it knows, and `log` is its output."""
 
-    def __init__(self, folder: Path, log: Path, workers: int, environment: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, log: Path, environment: dict[str, str], *options: str, workers: int = 1
+    ) -> None:
         self.port = free_port()
         self.workers = workers
         self.origin = f"http://127.0.0.1:{self.port}"
@@ -33,6 +35,7 @@ class Service:
                     *("--port", str(self.port), "--workers", str(workers)),
                     # `only` stops workers, which are not to be replaced for that.
                     *("--timeout-worker-healthcheck", "60"),
+                    *options,
                 ],
                 cwd=folder,
                 env=environment,

@@ -1,0 +1,29 @@
+"""Python in a process of its own, with nothing in its environment but what a test names."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def copy_app(folder: Path) -> Path:
+    """Copy the app's modules to where no `.env` and no database lie about."""
+    shutil.copytree(ROOT / "routes", folder / "routes")
+    for module in ROOT.glob("*.py"):
+        shutil.copy(module, folder)
+    return folder
+
+
+def start_python(app_folder: Path, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    """Start Python in `app_folder` with nothing but `environment` set."""
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=app_folder,
+        env={"PYTHONDONTWRITEBYTECODE": "1", **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
