@@ -9,6 +9,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx2 import Response
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlmodel import Session
@@ -32,9 +34,15 @@ os.environ["BETTER_AUTH_SECRET"] = SECRET
 
 # The app's modules read the settings when they are imported.
 
-from cluster import Cluster  # noqa: E402
+from cluster import Cluster, Database  # noqa: E402
+from deployments import POOL_SIZE, SingleWorker  # noqa: E402
+from endpoints import ORIGIN  # noqa: E402
+from fixtures import Ask, RunService, SetEnvironment  # noqa: E402
+from key_server import KeyServer  # noqa: E402
+from overload import Overload, overloading  # noqa: E402
 from processes import copy_app  # noqa: E402
 from service import Service  # noqa: E402
+from signing import make_key  # noqa: E402
 
 import database  # noqa: E402
 import main  # noqa: E402
@@ -179,7 +187,7 @@ def app_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run_service(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Service]:
+def run_service(tmp_path_factory: pytest.TempPathFactory) -> RunService:
     """Gives a `Service` with these options of uvicorn, in this environment."""
     folder = copy_app(tmp_path_factory.mktemp("service") / "app")
 
@@ -201,7 +209,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def set_environment() -> Iterator[Callable[..., None]]:
+def set_environment() -> Iterator[SetEnvironment]:
     """Changes settings of the running app: environment variables by name, "" for unset."""
 
     with pytest.MonkeyPatch.context() as patch:
@@ -229,3 +237,60 @@ def logged() -> Iterator[list[str]]:
     logger.addHandler(handler)
     yield lines
     logger.removeHandler(handler)
+
+
+@pytest.fixture
+def server(set_environment: SetEnvironment) -> Iterator[KeyServer]:
+    """The front end's key server, which lists one Ed25519 key."""
+    with KeyServer(make_key()) as server:
+        set_environment(BETTER_AUTH_URL=server.origin)
+        yield server
+
+
+@pytest.fixture
+def ask(client: TestClient) -> Ask:
+    """Asks for the tasks of a user with this token, as a page of the front end does."""
+
+    def ask(token: str, user_id: str = OWNER) -> Response:
+        headers = {"Authorization": f"Bearer {token}", "Origin": ORIGIN}
+        return client.get(f"/api/{user_id}/tasks", headers=headers)
+
+    return ask
+
+
+@pytest.fixture(name="database")
+def new_database(cluster: Cluster) -> Database:
+    """An empty database, where no service has been yet."""
+    return Database(cluster)
+
+
+@pytest.fixture(scope="module")
+def running_worker(cluster: Cluster, run_service: RunService) -> Iterator[SingleWorker]:
+    database = Database(cluster)
+    with run_service(
+        NEON_DATABASE_URL=database.url(), DATABASE_POOL_SIZE=str(POOL_SIZE)
+    ) as service:
+        service.wait_until_started()
+        yield SingleWorker(service, database)
+    assert "Traceback" not in service.log()
+    assert "Crash" not in service.log()
+
+
+@pytest.fixture
+def worker(running_worker: SingleWorker) -> SingleWorker:
+    """A worker that runs through many tests and is never restarted, with a user of this test."""
+    return SingleWorker(running_worker.service, running_worker.database)
+
+
+@pytest.fixture
+def clients() -> Iterator[ThreadPoolExecutor]:
+    """Threads, one for each client of a test."""
+    with ThreadPoolExecutor(max_workers=100) as threads:
+        yield threads
+
+
+@pytest.fixture
+def overload(cluster: Cluster, run_service: RunService) -> Iterator[Callable[[float], Overload]]:
+    """Gives a worker whose every insert takes so many seconds."""
+    with overloading(Database(cluster), run_service) as overload:
+        yield overload

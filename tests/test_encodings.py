@@ -1,6 +1,6 @@
 """Databases that are not UTF-8, and clients that are told not to be."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -9,10 +9,9 @@ import httpx2
 import pytest
 from answers import refusal
 from cluster import Cluster, Database
+from fixtures import RunService
 from service import Service
 from users import OWNER, bearer
-
-RunService = Callable[..., Service]
 
 MEMO = "\N{MEMO}"
 TEXTS = ["Zoë", "牛乳", MEMO, f"Zoë {MEMO} e\N{COMBINING ACUTE ACCENT} \N{ZERO WIDTH JOINER}"]

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi.testclient import TestClient
+from fixtures import SetEnvironment
 from httpx2 import Response
 from key_server import KeyServer
 from signing import (
@@ -48,7 +49,7 @@ Ask = Callable[[str], Response]
 
 
 @pytest.fixture
-def ask(client: TestClient, set_environment: Callable[..., None]) -> Iterator[Ask]:
+def ask(client: TestClient, set_environment: SetEnvironment) -> Iterator[Ask]:
     """Asks the front end's service for the tasks of OWNER."""
 
     def ask(token: str) -> Response:

@@ -3,7 +3,7 @@
 import re
 import socket
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from endpoints import ORIGIN, TASKS
 from fastapi.testclient import TestClient
+from fixtures import RunService
 from service import Service
 from users import bearer
 from waiting import eventually
@@ -124,9 +125,7 @@ def request(method: str, path: str, user: str | None = None, more: bytes = b"") 
     return "".join(f"{line}\r\n" for line in lines).encode() + more + b"\r\n"
 
 
-def serve(
-    folder: Path, run_service: Callable[..., Service], **environment: str
-) -> Iterator[Server]:
+def serve(folder: Path, run_service: RunService, **environment: str) -> Iterator[Server]:
     file = folder / "tasks.db"
     with run_service(NEON_DATABASE_URL=f"sqlite:///{file}", **environment) as service:
         yield Server(service.wait_until_started(), file)
@@ -143,7 +142,7 @@ SERVERS = {
 @pytest.fixture(scope="module", params=list(SERVERS.values()), ids=list(SERVERS))
 def server(
     request: pytest.FixtureRequest,
-    run_service: Callable[..., Service],
+    run_service: RunService,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
     """Uvicorn with each of its parsers."""

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from itertools import product
@@ -17,13 +17,12 @@ from answers import refusal
 from cluster import ROLE_WITH_PASSWORD, Cluster, Database
 from collector import Collector
 from endpoints import ENDPOINTS, Endpoint, each_endpoint
+from fixtures import RunService
 from key_server import KeyServer
 from service import Service
 from signing import make_key
 from users import OWNER, SECRET, bearer, token_for
 from waiting import eventually
-
-RunService = Callable[..., Service]
 
 # The words that tests put into requests, and look for in what the service tells.
 TITLE = "Divorce lawyer on Tuesday"

@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from time import perf_counter
@@ -10,6 +10,7 @@ from time import perf_counter
 import httpx2
 import pytest
 from cluster import Cluster, Database
+from fixtures import RunService
 from service import Service
 from users import bearer
 
@@ -39,7 +40,7 @@ class Deployment:
 
 
 @pytest.fixture(scope="module")
-def deployment(cluster: Cluster, run_service: Callable[..., Service]) -> Iterator[Deployment]:
+def deployment(cluster: Cluster, run_service: RunService) -> Iterator[Deployment]:
     """One worker with one connection for each owner of a list."""
     database = Database(cluster)
     with run_service(

@@ -1,11 +1,11 @@
 """Behind a proxy that strips a prefix from the path: `uvicorn --root-path /prefix`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx2
 import pytest
 from endpoints import TASKS
-from service import Service
+from fixtures import RunService
 from users import bearer
 
 PREFIX = "/prefix"
@@ -13,7 +13,7 @@ PREFIX = "/prefix"
 
 @pytest.fixture(scope="module")
 def client(
-    tmp_path_factory: pytest.TempPathFactory, run_service: Callable[..., Service]
+    tmp_path_factory: pytest.TempPathFactory, run_service: RunService
 ) -> Iterator[httpx2.Client]:
     """What the proxy sends: paths without the prefix."""
     url = f"sqlite:///{tmp_path_factory.mktemp('prefixed') / 'tasks.db'}"

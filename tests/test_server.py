@@ -1,13 +1,13 @@
 """The app behind a real HTTP server, where `TestClient` might hide something."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 import httpx2
 import pytest
 from endpoints import JSON, ORIGIN, TASKS
-from service import Service
+from fixtures import RunService
 from users import OWNER, bearer
 
 LARGE = b'{"title":"x","ignored":"' + b"x" * 5 * 1024 * 1024 + b'"}'
@@ -15,7 +15,7 @@ LARGE = b'{"title":"x","ignored":"' + b"x" * 5 * 1024 * 1024 + b'"}'
 
 @pytest.fixture(scope="module")
 def server(
-    tmp_path_factory: pytest.TempPathFactory, run_service: Callable[..., Service]
+    tmp_path_factory: pytest.TempPathFactory, run_service: RunService
 ) -> Iterator[httpx2.Client]:
     """Alice's client of a served app."""
     url = f"sqlite:///{tmp_path_factory.mktemp('server') / 'tasks.db'}"

@@ -2,12 +2,12 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cluster import ROLE, ROLE_WITH_PASSWORD, SUPERUSER, Cluster, Database
+from fixtures import RunService
 from gate import Gate
 from ports import free_port
 from service import Service
@@ -20,7 +20,6 @@ import main
 from database import make_engine
 from settings import StartupError
 
-RunService = Callable[..., Service]
 # Less than the pause before a second try, if there were one, and the start of Python.
 EXIT_SECONDS = 10
 

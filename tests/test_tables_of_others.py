@@ -13,6 +13,7 @@ import pytest
 from answers import refusal
 from cluster import ROLE, Cluster, Database
 from endpoints import TASKS, Endpoint, each_endpoint_of_one_task
+from fixtures import RunService
 from service import Service
 from users import OWNER, bearer
 
@@ -118,9 +119,7 @@ def _on_sqlite(file: Path) -> tuple[str, Callable[[str], list[tuple[Any, ...]]]]
 
 
 @pytest.fixture(scope="module")
-def running(
-    request: pytest.FixtureRequest, run_service: Callable[..., Service]
-) -> Iterator[Deployment]:
+def running(request: pytest.FixtureRequest, run_service: RunService) -> Iterator[Deployment]:
     tables, backend = request.param
     if backend == "sqlite":
         folder = request.getfixturevalue("tmp_path_factory").mktemp("others")

@@ -6,6 +6,7 @@ import pytest
 from answers import refusal
 from cluster import Cluster, Database
 from endpoints import TASKS
+from fixtures import RunService
 from service import Service
 from users import bearer
 from waiting import eventually
@@ -23,18 +24,14 @@ CREATE TRIGGER refuse BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION refus
 
 
 @pytest.fixture(scope="module")
-def running(
-    cluster: Cluster, run_service: Callable[..., Service]
-) -> Iterator[tuple[Service, Database]]:
+def running(cluster: Cluster, run_service: RunService) -> Iterator[tuple[Service, Database]]:
     database = Database(cluster)
     with run_service(NEON_DATABASE_URL=database.url()) as service:
         yield service.wait_until_started(), database
 
 
 @pytest.fixture(scope="module")
-def refusing(
-    cluster: Cluster, run_service: Callable[..., Service]
-) -> Iterator[tuple[Service, Database]]:
+def refusing(cluster: Cluster, run_service: RunService) -> Iterator[tuple[Service, Database]]:
     """A service whose database refuses every insert, with the SQLSTATE in the table `refusal`."""
     database = Database(cluster)
     with run_service(NEON_DATABASE_URL=database.url()) as service:

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from fixtures import RunService
 from service import Service
 from users import SECRET
 
@@ -80,7 +81,7 @@ System = Callable[..., AbstractContextManager[tuple[Service, User, User]]]
 
 
 @pytest.fixture
-def system(run_service: Callable[..., Service], tmp_path: Path) -> System:
+def system(run_service: RunService, tmp_path: Path) -> System:
     """A front end of these options, a service that knows its URL, and two users."""
 
     @contextmanager

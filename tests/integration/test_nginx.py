@@ -5,14 +5,14 @@ service: what one client sends on such a connection must never become another cl
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from uuid import uuid4
 
 import httpx2
 import pytest
+from fixtures import RunService
 from ports import free_port
-from service import Service
 from users import bearer
 from waiting import eventually
 
@@ -50,9 +50,7 @@ http {{
 
 
 @pytest.fixture(scope="module")
-def proxy(
-    run_service: Callable[..., Service], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[int]:
+def proxy(run_service: RunService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of an nginx before a worker."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     if not program:

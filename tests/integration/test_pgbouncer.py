@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ import pytest
 from answers import refusal
 from cluster import ROLE, Cluster, Database
 from endpoints import ENDPOINTS
+from fixtures import RunService
 from ports import free_port
 from service import Service
 from users import bearer
@@ -90,7 +91,7 @@ class Deployment:
 
 
 @pytest.fixture(scope="module")
-def deployment(cluster: Cluster, run_service: Callable[..., Service]) -> Iterator[Deployment]:
+def deployment(cluster: Cluster, run_service: RunService) -> Iterator[Deployment]:
     """Two workers, which started together on an empty database behind PgBouncer."""
     database = Database(cluster)
     with (
@@ -227,7 +228,7 @@ def test_a_create_creates_once_after_a_restart_of_pgbouncer(
 
 
 def test_a_start_behind_statement_pooling_ends_at_once(
-    cluster: Cluster, run_service: Callable[..., Service]
+    cluster: Cluster, run_service: RunService
 ) -> None:
     database = Database(cluster)
     with (

@@ -14,6 +14,8 @@ from signing import SigningKey, better_auth_claims
 
 PATH = "/api/auth/jwks"
 FETCH_DEADLINE_SECONDS = 10
+# The service's budget: so many fetches for tokens that name unknown keys, in 30 s.
+FETCHES_MAX = 4
 
 
 @dataclass(frozen=True)

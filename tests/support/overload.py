@@ -1,0 +1,94 @@
+"""A load that is more than the database can take."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event
+from time import monotonic
+
+import httpx2
+from cluster import Database
+from endpoints import TASKS
+from fixtures import RunService
+from service import Service
+from users import bearer
+
+POOL_SIZE = 4
+ANSWER_SECONDS = 8
+# Each insert takes as long as `duration` says.
+SLOW_INSERTS = """
+CREATE TABLE duration AS SELECT %s::double precision AS seconds;
+GRANT SELECT ON duration TO PUBLIC;
+CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS
+'BEGIN PERFORM pg_sleep((SELECT seconds FROM duration)); RETURN NEW; END';
+CREATE TRIGGER slow BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION take_time();
+"""
+
+
+class Overload:
+    """A running worker whose inserts are slow."""
+
+    def __init__(self, service: Service, database: Database) -> None:
+        self.service = service
+        self.database = database
+
+    async def offer(self, per_second: float, seconds: float) -> list[httpx2.Response]:
+        """Send creates at a constant rate, whether or not the ones before are answered."""
+        async with self._client() as client:
+            creates = []
+            began = monotonic()
+            for number in range(int(per_second * seconds)):
+                await asyncio.sleep(began + number / per_second - monotonic())
+                create = client.post(TASKS, json={"title": f"Task {number}"})
+                creates.append(asyncio.create_task(create))
+            # One that comes a second after the last.
+            await asyncio.sleep(1)
+            self.listed = await client.get(TASKS)
+            return await asyncio.gather(*creates)
+
+    @contextmanager
+    def counted_connections(self) -> Iterator[list[int]]:
+        """How many connections the server saw, again and again meanwhile."""
+        counts: list[int] = []
+        done = Event()
+
+        def count() -> None:
+            while not done.wait(0.02):
+                counts.append(self.database.connections())
+
+        with ThreadPoolExecutor() as thread:
+            counting = thread.submit(count)
+            try:
+                yield counts
+            finally:
+                done.set()
+            counting.result()
+
+    def _client(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            base_url=self.service.origin,
+            headers=bearer(),
+            limits=httpx2.Limits(max_connections=None),
+            timeout=30,
+            trust_env=False,
+        )
+
+
+@contextmanager
+def overloading(
+    database: Database, run_service: RunService
+) -> Iterator[Callable[[float], Overload]]:
+    """Gives a worker whose every insert takes so many seconds."""
+    with run_service(
+        NEON_DATABASE_URL=database.url(), DATABASE_POOL_SIZE=str(POOL_SIZE)
+    ) as service:
+
+        def overload(insert_seconds: float) -> Overload:
+            service.wait_until_started()
+            database.run(SLOW_INSERTS, insert_seconds)
+            return Overload(service, database)
+
+        yield overload
+    assert "Traceback" not in service.log()
+    assert "Crash" not in service.log()

@@ -1,0 +1,45 @@
+"""A good token is verified once and remembered, a bad one is refused every time."""
+
+from time import time
+
+import pytest
+from answers import assert_unauthorized
+from endpoints import TASKS
+from fastapi.testclient import TestClient
+from shared_secret import token
+from users import OWNER, token_for
+
+import jws
+import tokens
+
+# What is asked here does not depend on the database.
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
+
+def test_a_bad_token_is_401_every_time(client: TestClient) -> None:
+    headers = {"Authorization": f"Bearer {token({'sub': OWNER, 'exp': int(time()) - 60})}"}
+
+    responses = [client.get(TASKS, headers=headers) for _ in range(3)]
+
+    for response in responses:
+        assert_unauthorized(response)
+
+
+def test_only_so_many_tokens_are_remembered(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "VERIFIED_TOKENS_MAX", 2)
+    parsed = []
+
+    def parse(text: str) -> jws.UnverifiedToken:
+        parsed.append(text)
+        return taken_apart(text)
+
+    taken_apart = jws.parse
+    monkeypatch.setattr(tokens, "parse", parse)
+    first, second, third = (token_for(OWNER, number=number) for number in range(3))
+
+    for sent in (first, second, second, third, third, first):
+        client.get(f"/api/{OWNER}/tasks", headers={"Authorization": f"Bearer {sent}"})
+
+    assert parsed == [first, second, third, first]
