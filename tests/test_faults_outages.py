@@ -25,6 +25,8 @@ from service import Service
 from users import bearer
 from waiting import eventually
 
+pytestmark = pytest.mark.waits
+
 
 @dataclass
 class Deployment:

@@ -11,6 +11,8 @@ from ports import free_port
 from service import Service
 from waiting import eventually
 
+pytestmark = pytest.mark.waits
+
 START_PATIENCE_SECONDS = 60
 
 
