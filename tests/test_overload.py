@@ -17,7 +17,7 @@ def test_at_twice_the_capacity_what_the_database_can_take_is_created(
 ) -> None:
     load, load_seconds, capacity = overload(insert_seconds), 20, POOL_SIZE / insert_seconds
 
-    with load.counted_connections() as connections:
+    with load.database.counted_connections() as connections:
         answers = asyncio.run(load.offer(per_second=2 * capacity, seconds=load_seconds))
 
     statuses = Counter(answer.status_code for answer in answers)

