@@ -46,8 +46,9 @@ def _time_of(record: logging.LogRecord) -> str:
 
 def configure(log_format: str) -> None:
     """Send this service's lines and uvicorn's to stderr in one format."""
+    formatter = JSONFormatter() if log_format == "json" else TextFormatter()
     handler = logging.StreamHandler()
-    handler.setFormatter(JSONFormatter() if log_format == "json" else TextFormatter())
+    handler.setFormatter(formatter)
     for name in ("tasks", "uvicorn"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
@@ -55,7 +56,12 @@ def configure(log_format: str) -> None:
         logger.setLevel(logging.INFO)
     root = logging.getLogger()
     if not root.handlers:
-        root.addHandler(handler)  # other libraries' warnings: in the same format, without texts
+        # Other libraries' warnings, in the same format and without texts. Not their other lines:
+        # hypercorn prints its own by itself.
+        warnings = logging.StreamHandler()
+        warnings.setFormatter(formatter)
+        warnings.setLevel(logging.WARNING)
+        root.addHandler(warnings)
     # Uvicorn's own line for each request would say it again, with the user's id in the path.
     logging.getLogger("uvicorn.access").handlers = []
     logging.getLogger("uvicorn.error").addFilter(_names_no_path)

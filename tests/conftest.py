@@ -39,7 +39,7 @@ from fixtures import Ask, RunService, SetEnvironment  # noqa: E402
 from key_server import KeyServer  # noqa: E402
 from overload import Overload, overloading  # noqa: E402
 from processes import copy_app  # noqa: E402
-from service import Service  # noqa: E402
+from service import UVICORN, Server, Service  # noqa: E402
 from signing import make_key  # noqa: E402
 
 import database  # noqa: E402
@@ -174,13 +174,15 @@ def app_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def run_service(tmp_path_factory: pytest.TempPathFactory) -> RunService:
-    """Gives a `Service` with these options of uvicorn, in this environment."""
+    """Gives a `Service` with these options of its server, in this environment."""
     folder = copy_app(tmp_path_factory.mktemp("service") / "app")
 
-    def run_service(*options: str, workers: int = 1, **environment: str) -> Service:
+    def run_service(
+        *options: str, workers: int = 1, server: Server = UVICORN, **environment: str
+    ) -> Service:
         log = tmp_path_factory.mktemp("log") / "log"
         environment = {"BETTER_AUTH_SECRET": SECRET, **environment}
-        return Service(folder, log, environment, *options, workers=workers)
+        return Service(folder, log, environment, *options, workers=workers, server=server)
 
     return run_service
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from uuid import uuid4
 
 import httpx2
@@ -14,7 +14,7 @@ import pytest
 from endpoints import ORIGIN, TASKS
 from fastapi.testclient import TestClient
 from fixtures import RunService
-from service import Service
+from service import GUNICORN, Service
 from users import bearer
 from waiting import eventually
 
@@ -125,17 +125,19 @@ def request(method: str, path: str, user: str | None = None, more: bytes = b"") 
     return "".join(f"{line}\r\n" for line in lines).encode() + more + b"\r\n"
 
 
-def serve(folder: Path, run_service: RunService, **environment: str) -> Iterator[Server]:
+def serve(folder: Path, run_service: RunService, **running: Any) -> Iterator[Server]:
     file = folder / "tasks.db"
-    with run_service(NEON_DATABASE_URL=f"sqlite:///{file}", **environment) as service:
+    with run_service(NEON_DATABASE_URL=f"sqlite:///{file}", **running) as service:
         yield Server(service.wait_until_started(), file)
     assert not re.search("Traceback|ERROR", service.log())
 
 
-SERVERS = {
+SERVERS: dict[str, dict[str, Any]] = {
     "httptools": {"UVICORN_HTTP": "httptools"},
     "httptools without WebSockets": {"UVICORN_HTTP": "httptools", "UVICORN_WS": "none"},
     "h11": {"UVICORN_HTTP": "h11"},
+    "two workers": {"workers": 2},
+    "gunicorn": {"server": GUNICORN},
 }
 
 
@@ -145,7 +147,7 @@ def server(
     run_service: RunService,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
-    """Uvicorn with each of its parsers."""
+    """Uvicorn with each of its parsers, with workers, and as gunicorn runs it."""
     yield from serve(tmp_path_factory.mktemp("framing"), run_service, **request.param)
 
 

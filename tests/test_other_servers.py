@@ -1,53 +1,32 @@
 """The service under other servers than uvicorn's own: they keep their lines in the log."""
 
-from contextlib import suppress
+import re
 from pathlib import Path
 
-import httpx2
 import pytest
 from endpoints import TASKS
-from ports import free_port
-from processes import start_python
-from users import SECRET, bearer
-from waiting import eventually
+from fixtures import RunService
+from service import GUNICORN, HYPERCORN, Server
+from users import bearer
 
-START_SECONDS = 30
-SERVERS = {
-    "gunicorn": (
-        *("-m", "gunicorn", "main:app", "-k", "uvicorn_worker.UvicornWorker"),
-        *("--access-logfile", "-"),
-    ),
-    "hypercorn": ("-m", "hypercorn", "main:app", "--access-logfile", "-"),
-}
-# Which each writes when it is ready.
-READY = {"gunicorn": "Booting worker with pid", "hypercorn": "Running on http://127.0.0.1"}
+STOP_SECONDS = 30
 
 
-@pytest.mark.parametrize("server", SERVERS)
-def test_other_servers_run_the_service_and_print_their_own_lines(
-    app_folder: Path, server: str
+@pytest.mark.parametrize("server", [GUNICORN, HYPERCORN], ids=["gunicorn", "hypercorn"])
+def test_other_servers_run_the_service_and_print_their_own_lines_once(
+    run_service: RunService, tmp_path: Path, server: Server
 ) -> None:
-    port = free_port()
-    process = start_python(
-        app_folder, *SERVERS[server], "-b", f"127.0.0.1:{port}", BETTER_AUTH_SECRET=SECRET
-    )
-    with process, httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    url = f"sqlite:///{tmp_path / 'tasks.db'}"
 
-        def answers() -> bool:
-            assert process.poll() is None
-            with suppress(httpx2.TransportError):
-                return client.get("/health").status_code == 200
-            return False
+    with run_service("--access-logfile", "-", server=server, NEON_DATABASE_URL=url) as service:
+        service.wait_until_started()
+        created = service.client.post(TASKS, json={"title": "Buy groceries"}, headers=bearer())
+        service.process.terminate()
+        service.process.wait(timeout=STOP_SECONDS)
 
-        try:
-            eventually("an answer", answers, seconds=START_SECONDS)
-            created = client.post(TASKS, json={"title": "Buy groceries"}, headers=bearer())
-        finally:
-            process.terminate()
-            log = "".join(process.communicate())
-
+    log = service.log()
     assert created.status_code == 201
-    assert READY[server] in log
     assert "POST /api/{user_id}/tasks 201" in log
-    assert "Logging error" not in log
-    assert "Traceback" not in log
+    assert not re.search("Logging error|Traceback|ERROR", log)
+    own_lines = re.findall(rf"\[\d+\] \[INFO\] {server.listens}", log)
+    assert len(own_lines) == log.count(server.listens) == 1

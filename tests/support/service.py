@@ -1,4 +1,4 @@
-"""The service as its operator runs it: `uvicorn main:app` in processes of its own."""
+"""The service as its operator runs it: `uvicorn main:app`, say, in processes of its own."""
 
 import os
 import re
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -18,25 +19,53 @@ from waiting import eventually
 START_SECONDS = 30
 
 
+@dataclass(frozen=True)
+class Server:
+    """A program that serves the app, and what it logs: once, and once for each worker."""
+
+    command: str
+    listens: str
+    started: str
+
+
+UVICORN = Server(
+    # `only` stops workers, which are not to be replaced for that.
+    "uvicorn main:app --port {port} --workers {workers} --timeout-worker-healthcheck 60",
+    "Uvicorn running on",
+    "Application startup complete.",
+)
+GUNICORN = Server(
+    "gunicorn main:app --bind 127.0.0.1:{port} --workers {workers}"
+    " --worker-class uvicorn_worker.UvicornWorker",
+    "Listening at",
+    "Application startup complete.",
+)
+HYPERCORN = Server(
+    "hypercorn main:app --bind 127.0.0.1:{port} --workers {workers}", "Running on", "Running on"
+)
+
+
 class Service:
     """Runs until its `with` ends; `environment` is all that it knows, and `log` is its output."""
 
     def __init__(
-        self, folder: Path, log: Path, environment: dict[str, str], *options: str, workers: int = 1
+        self,
+        folder: Path,
+        log: Path,
+        environment: dict[str, str],
+        *options: str,
+        workers: int = 1,
+        server: Server = UVICORN,
     ) -> None:
+        self.server = server
         self.port = free_port()
         self.workers = workers
         self.origin = f"http://127.0.0.1:{self.port}"
         self._log = log
+        command = server.command.format(port=self.port, workers=workers)
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "uvicorn", "main:app"),
-                    *("--port", str(self.port), "--workers", str(workers)),
-                    # `only` stops workers, which are not to be replaced for that.
-                    *("--timeout-worker-healthcheck", "60"),
-                    *options,
-                ],
+                [sys.executable, "-m", *command.split(), *options],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -61,10 +90,7 @@ class Service:
         def started() -> bool:
             assert self.process.poll() is None, self.log()
             lines = self.log()
-            return (
-                "Uvicorn running on" in lines
-                and lines.count("Application startup complete.") >= self.workers
-            )
+            return self.server.listens in lines and lines.count(self.server.started) >= self.workers
 
         eventually("the start", started, seconds=START_SECONDS)
         return self
