@@ -51,9 +51,9 @@ router = APIRouter(
     responses=documented(Unauthorized, Forbidden, ServiceUnavailable),
 )
 
-InvalidFilter = ValidationFailed(INVALID["query", "filter"])
-InvalidTitle = ValidationFailed(INVALID["body", "title"])
-InvalidTaskId = ValidationFailed(INVALID["path", "task_id"])
+INVALID_FILTER = ValidationFailed(INVALID["query", "filter"])
+INVALID_TITLE = ValidationFailed(INVALID["body", "title"])
+INVALID_TASK_ID = ValidationFailed(INVALID["path", "task_id"])
 
 COMPLETED: dict[TaskFilter, bool | None] = {"all": None, "pending": False, "completed": True}
 STATUS_PARAMETER = {
@@ -69,7 +69,7 @@ STATUS_PARAMETER = {
 @router.get(
     "",
     response_model=TaskListResponse,
-    responses=documented(InvalidFilter),
+    responses=documented(INVALID_FILTER),
     openapi_extra={"parameters": [STATUS_PARAMETER]},
 )
 async def list_tasks(
@@ -87,7 +87,7 @@ async def list_tasks(
     response_model=TaskResponse,
     responses={
         201: documented_headers({"Location": "/api/user_abc123/tasks/1"}),
-        **documented(InvalidTitle),
+        **documented(INVALID_TITLE),
     },
 )
 async def create_task(new: TaskCreate, tasks: Tasks, request: Request) -> Response:
@@ -100,7 +100,7 @@ async def create_task(new: TaskCreate, tasks: Tasks, request: Request) -> Respon
 
 
 @router.get(
-    "/{task_id}", response_model=TaskResponse, responses=documented(InvalidTaskId, TaskNotFound)
+    "/{task_id}", response_model=TaskResponse, responses=documented(INVALID_TASK_ID, TaskNotFound)
 )
 async def get_task(task_id: PathId, tasks: Tasks) -> Response:
     """Get one task."""
@@ -110,7 +110,7 @@ async def get_task(task_id: PathId, tasks: Tasks) -> Response:
 @router.put(
     "/{task_id}",
     response_model=TaskResponse,
-    responses=documented(InvalidTitle, InvalidTaskId, TaskNotFound),
+    responses=documented(INVALID_TITLE, INVALID_TASK_ID, TaskNotFound),
 )
 async def update_task(task_id: PathId, changes: TaskUpdate, tasks: Tasks) -> Response:
     """Change the fields that the body names; the others stay."""
@@ -120,7 +120,7 @@ async def update_task(task_id: PathId, changes: TaskUpdate, tasks: Tasks) -> Res
 @router.delete(
     "/{task_id}",
     response_model=TaskDeletedResponse,
-    responses=documented(InvalidTaskId, TaskNotFound),
+    responses=documented(INVALID_TASK_ID, TaskNotFound),
 )
 async def delete_task(task_id: PathId, tasks: Tasks) -> Response:
     """Delete a task for good. Its id is not given again."""
@@ -131,7 +131,7 @@ async def delete_task(task_id: PathId, tasks: Tasks) -> Response:
 @router.patch(
     "/{task_id}/complete",
     response_model=TaskResponse,
-    responses=documented(InvalidTaskId, TaskNotFound),
+    responses=documented(INVALID_TASK_ID, TaskNotFound),
 )
 async def toggle_task_completion(task_id: PathId, tasks: Tasks) -> Response:
     """Mark a pending task as completed, or a completed one as pending. No body is needed."""

@@ -220,6 +220,21 @@ def hasty(postgresql_url: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engi
     engine.dispose()
 
 
+@pytest.fixture
+def connect_slowly(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Makes each new connection take so many seconds from now on."""
+    connect = psycopg2.connect
+
+    def connect_slowly(seconds: float) -> None:
+        def slow(*args: Any, **options: Any) -> Any:
+            sleep_in_thread(seconds)
+            return connect(*args, **options)
+
+        monkeypatch.setattr(psycopg2, "connect", slow)
+
+    return connect_slowly
+
+
 async def sleep(engine: Engine, seconds: float) -> None:
     """Hold a connection, past the limit that was sent with the statement if need be, as a server
     does that has gone."""
@@ -254,17 +269,11 @@ def test_connections_stay_within_the_pool_after_the_server_fell_silent_on_one(
 
 
 def test_a_connection_made_after_the_server_fell_silent_on_others_is_used(
-    hasty: Engine, monkeypatch: pytest.MonkeyPatch
+    hasty: Engine, connect_slowly: Callable[[float], None]
 ) -> None:
-    connect = psycopg2.connect
-
-    def connect_slowly(*args: Any, **options: Any) -> Any:
-        sleep_in_thread(0.3)
-        return connect(*args, **options)
-
     async def send() -> None:
         await asyncio.gather(*(sleep(hasty, 0.1) for _ in range(3)))  # three idle connections
-        monkeypatch.setattr(psycopg2, "connect", connect_slowly)
+        connect_slowly(0.3)
         first = asyncio.create_task(sleep(hasty, 5))
         await asyncio.sleep(0.3)
         second = asyncio.create_task(sleep(hasty, 5))
@@ -300,14 +309,9 @@ def test_new_connections_that_the_server_closes_at_once_make_the_database_unavai
 
 
 def test_the_server_gives_a_statement_up_before_its_request_does(
-    hasty: Engine, monkeypatch: pytest.MonkeyPatch
+    hasty: Engine, connect_slowly: Callable[[float], None]
 ) -> None:
     """However long connecting took: else the statement would go on without anybody waiting."""
-    connect = psycopg2.connect
-
-    def connect_slowly(*args: Any, **options: Any) -> Any:
-        sleep_in_thread(0.3)
-        return connect(*args, **options)
 
     async def send() -> None:
         statement = text("SELECT pg_sleep(5)")
@@ -315,25 +319,19 @@ def test_the_server_gives_a_statement_up_before_its_request_does(
             await database.EngineExecutor(hasty).execute(statement, {})
 
     hasty.dispose()
-    monkeypatch.setattr(psycopg2, "connect", connect_slowly)
+    connect_slowly(0.3)
     asyncio.run(send())
 
 
 def test_a_statement_is_not_sent_when_connecting_left_no_time_for_it(
-    hasty: Engine, monkeypatch: pytest.MonkeyPatch
+    hasty: Engine, connect_slowly: Callable[[float], None]
 ) -> None:
-    connect = psycopg2.connect
-
-    def connect_slowly(*args: Any, **options: Any) -> Any:
-        sleep_in_thread(0.6)
-        return connect(*args, **options)
-
     async def send() -> None:
         with pytest.raises(database.DatabaseUnavailable, match="no time"):
             await database.EngineExecutor(hasty).execute(text("SELECT 1"), {})
 
     hasty.dispose()
-    monkeypatch.setattr(psycopg2, "connect", connect_slowly)
+    connect_slowly(0.6)
     asyncio.run(send())
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ ARCHITECTURE = PAGES["docs/architecture.md"]
 DEVELOPMENT = PAGES["docs/development.md"]
 
 README_LINES_MAX = 160
+# No answer comes later.
+ANSWER_SECONDS = 8
 
 DESCRIBED_PATHS = main.app.openapi()["paths"]
 RESPONSE_MODELS: dict[str, Any] = {
@@ -211,3 +214,19 @@ def test_the_readme_leads_to_every_page() -> None:
     led_to = {link.partition("#")[0] for page, link in LINKS if page == "README.md"}
 
     assert {page for page in PAGES if page.startswith("docs/")} <= led_to
+
+
+def test_the_limits_of_time_are_those_of_the_code_and_fit_into_each_other() -> None:
+    [limits] = tables(sections(ARCHITECTURE)["Limits of time"])
+    documented = {}
+    for names, seconds, module, _ in limits:
+        values = re.findall(r"[\d.]+", seconds)
+        for name, value in zip(re.findall("`(.+?)`", names), values, strict=True):
+            documented[name] = float(value)
+            actual = getattr(import_module(module.strip("`").removesuffix(".py")), name)
+            assert (sum(actual) if isinstance(actual, tuple) else actual) == float(value)
+
+    assert (
+        documented["STATEMENT_SECONDS"] + documented["REPORT_SECONDS"] <= documented["WORK_SECONDS"]
+    )
+    assert documented["TURN_SECONDS"] + documented["WORK_SECONDS"] < ANSWER_SECONDS
