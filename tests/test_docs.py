@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 import main
 from errors import INVALID, UNSTORABLE_TEXT, UPGRADE_WITH_BODY, APIError
+from models import DESCRIPTION_MAX, TITLE_MAX
 from schemas import ErrorResponse, TaskResponse
 from settings import Settings
 
@@ -78,6 +79,21 @@ def test_the_api_page_has_every_text_of_a_400_and_no_other() -> None:
     documented = [text for text, _ in texts]
     sent = dict.fromkeys([*INVALID.values(), UPGRADE_WITH_BODY, UNSTORABLE_TEXT])
     assert documented == [f"`{text}`" for text in sent]
+
+
+def test_the_api_page_has_the_limits_of_the_table() -> None:
+    limits = re.findall(r"^\| `(\w+)` \|.*?(\d+) characters", API, re.MULTILINE)
+
+    assert set(limits) == {("title", str(TITLE_MAX)), ("description", str(DESCRIPTION_MAX))}
+
+
+def test_the_api_page_has_the_methods_and_the_headers_of_cors_and_no_other() -> None:
+    options: list[Any] = [layer.kwargs for layer in main.app.user_middleware]
+    [cors] = [given for given in options if "expose_headers" in given]
+    [paragraph] = re.findall(r"^\*\*CORS\.\*\*.*?(?=\n\n)", API, re.MULTILINE | re.DOTALL)
+
+    names = re.findall("`(.+?)`", paragraph)
+    assert names == [*cors["allow_methods"], "CORS_ORIGINS", *cors["expose_headers"]]
 
 
 def answers_in(text: str) -> list[str]:
