@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from time import time
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -126,8 +126,10 @@ def make_key(
             private = ec.generate_private_key(ec.SECP256R1())
         case "ES512":
             private = ec.generate_private_key(ec.SECP521R1())
-        case _:
+        case "RS256" | "PS256":
             private = rsa.generate_private_key(65537, 2048)
+        case _:
+            assert_never(algorithm)
     return SigningKey(algorithm, kid, private)
 
 
