@@ -29,6 +29,8 @@ from times import parse_postgresql
 
 log = logging.getLogger("tasks.database")
 
+# How these limits depend on each other and on others: docs/architecture.md, "Limits of time".
+
 # The longest that PostgreSQL works on one statement, waiting for locks included.
 STATEMENT_SECONDS = 4
 # What the server is given to report that limit. It always gives up before the request does, so that
