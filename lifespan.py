@@ -30,7 +30,8 @@ DELAYS_SECONDS = (0.5, 1, 2, 4, 4, 4, 4)
 CREDENTIALS = "NEON_DATABASE_URL needs the user and the password that the server knows"
 TLS = "sslmode and certificates in NEON_DATABASE_URL must fit the server"
 # What never passes, and what helps. A refused connection brings no SQLSTATE, only the server's
-# text; in a language that is not here, it is waited for in vain.
+# text. One that is not here, or is in another language, is waited for in vain, like a database that
+# does not answer.
 ADVICE = {
     r"password authentication failed|no such user|SASL authentication failed": CREDENTIALS,
     r'role ".*" does not exist|Tenant or user not found': CREDENTIALS,

@@ -107,6 +107,8 @@ def _redact_span(scope: Scope) -> None:
 def _log_request(scope: Scope, status: int, milliseconds: float) -> None:
     if not requests.isEnabledFor(logging.INFO):
         return
+    # No field may hold what the client sends, which may be a user's: only the method does, and the
+    # formatters add a sane request id.
     method, route = scope["method"], getattr(scope.get("route"), "path", "-")
     fields = {
         "method": method,
