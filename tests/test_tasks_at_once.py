@@ -1,0 +1,79 @@
+"""Requests of one user at the same time."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+from endpoints import TASKS
+from users import bearer
+
+import main
+from models import Task
+
+
+def at_once(*requests: tuple[str, str, Any]) -> list[httpx2.Response]:
+    """Send all the requests (method, path, body) to the app without waiting for an answer."""
+
+    async def send() -> list[httpx2.Response]:
+        transport = httpx2.ASGITransport(app=main.app)
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="http://test", headers=bearer()
+        ) as client:
+            return await asyncio.gather(
+                *(client.request(method, path, json=body) for method, path, body in requests)
+            )
+
+    return asyncio.run(send())
+
+
+@pytest.mark.usefixtures("client")
+def test_eighty_toggles_at_once_leave_a_task_as_it_was(
+    stored: Callable[..., Task], load: Callable[[int], Task | None]
+) -> None:
+    task = stored()
+    assert task.id
+
+    responses = at_once(*[("PATCH", f"{TASKS}/{task.id}/complete", None)] * 80)
+
+    assert [response.status_code for response in responses] == [200] * 80
+    assert sum(response.json()["data"]["completed"] for response in responses) == 40
+    after = load(task.id)
+    assert after is not None
+    assert after.completed is False
+
+
+@pytest.mark.usefixtures("client")
+def test_edits_of_different_fields_at_once_both_stay(
+    stored: Callable[..., Task], load: Callable[[int], Task | None]
+) -> None:
+    tasks = [stored() for _ in range(20)]
+
+    responses = at_once(
+        *(
+            ("PUT", f"{TASKS}/{task.id}", change)
+            for task in tasks
+            for change in ({"title": "new"}, {"description": "new"}, {"completed": True})
+        )
+    )
+
+    assert {response.status_code for response in responses} == {200}
+    after = [load(task.id) for task in tasks if task.id]
+    assert [(task.title, task.description, task.completed) for task in after if task] == [
+        ("new", "new", True)
+    ] * 20
+
+
+@pytest.mark.usefixtures("client")
+def test_tasks_created_at_once_are_all_stored(stored: Callable[..., Task]) -> None:
+    first = stored()
+    titles = [f"task {number}" for number in range(40)]
+
+    responses = at_once(*(("POST", TASKS, {"title": title}) for title in titles))
+
+    assert {response.status_code for response in responses} == {201}
+    [listed] = at_once(("GET", TASKS, None))
+    created = [response.json()["data"] for response in responses]
+    assert len({task["id"] for task in created} | {first.id}) == 41
+    assert sorted(task["title"] for task in listed.json()["data"]) == sorted([*titles, first.title])

@@ -1,0 +1,50 @@
+"""GET: one task."""
+
+from collections.abc import Callable
+
+import pytest
+from endpoints import TASKS, Endpoint, each_endpoint_of_one_task
+from fastapi.testclient import TestClient
+from stored_tasks import EPOCH, wire
+from users import OWNER
+
+from models import Task
+
+
+def test_a_task_is_answered_in_the_envelope(alice: TestClient, stored: Callable[..., Task]) -> None:
+    task = stored(description="Milk", completed=True, created_at=EPOCH)
+
+    response = alice.get(f"{TASKS}/{task.id}")
+
+    assert response.status_code == 200
+    assert response.json() == {
+        "data": {
+            "id": task.id,
+            "user_id": OWNER,
+            "title": "Buy groceries",
+            "description": "Milk",
+            "completed": True,
+            "created_at": "2026-01-12T10:00:00.123456Z",
+            "updated_at": "2026-01-12T10:00:00.123456Z",
+        },
+        "message": "Task retrieved",
+    }
+
+
+def test_an_id_may_be_larger_than_32_bits(alice: TestClient, stored: Callable[..., Task]) -> None:
+    task = stored(id=2**53 + 1, created_at=EPOCH)
+
+    response = alice.get(f"{TASKS}/{2**53 + 1}")
+
+    assert response.json()["data"] == wire(task)
+
+
+@each_endpoint_of_one_task
+@pytest.mark.parametrize("task_id", [1, 2**31, 2**63 - 1])
+def test_a_task_that_does_not_exist_is_not_found(
+    alice: TestClient, endpoint: Endpoint, task_id: int
+) -> None:
+    response = endpoint.call(alice, task_id=task_id)
+
+    assert response.status_code == 404
+    assert response.json() == {"error": "Task not found", "code": "NOT_FOUND"}
