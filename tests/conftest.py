@@ -35,13 +35,14 @@ os.environ["BETTER_AUTH_SECRET"] = SECRET
 from cluster import Cluster, Database, running_cluster  # noqa: E402
 from deployments import POOL_SIZE, SingleWorker  # noqa: E402
 from endpoints import ORIGIN  # noqa: E402
-from fixtures import Ask, RunService, SetEnvironment  # noqa: E402
+from fixtures import Ask, Overrides, RunService, SetEnvironment  # noqa: E402
 from key_server import KeyServer  # noqa: E402
 from overload import Overload, overloading  # noqa: E402
 from processes import copy_app  # noqa: E402
 from service import UVICORN, Server, Service  # noqa: E402
 from signing import make_key  # noqa: E402
 
+import auth  # noqa: E402
 import database  # noqa: E402
 import main  # noqa: E402
 from models import Task  # noqa: E402
@@ -141,17 +142,21 @@ def load(engine: Engine) -> Callable[[int], Task | None]:
 
 
 @pytest.fixture
-def overrides() -> Iterator[dict[Callable[..., Any], Callable[..., Any]]]:
+def overrides() -> Iterator[Overrides]:
     """The app's `dependency_overrides`, without what the test put there afterwards."""
     yield main.app.dependency_overrides
     main.app.dependency_overrides.clear()
 
 
+@pytest.fixture
+def signed_in(overrides: Overrides) -> None:
+    """Every caller is OWNER, without a token."""
+    overrides[auth.get_current_user] = lambda: {"id": OWNER, "email": "alice@example.com"}
+
+
 @pytest.fixture(params=["postgresql", "sqlite"])
 def unreachable(
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    overrides: dict[Callable[..., Any], Callable[..., Any]],
+    request: pytest.FixtureRequest, tmp_path: Path, overrides: Overrides
 ) -> Iterator[None]:
     """The database cannot be reached: nobody listens on its port, or its folder is missing."""
     with socket.socket() as silent:

@@ -1,0 +1,187 @@
+"""A session and a user of a test, in the place of those of the app."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from endpoints import TASKS
+from fastapi.testclient import TestClient
+from fixtures import Overrides
+from six_endpoints import WRITTEN, contents, drive_all_six_endpoints
+from sqlalchemy import Engine, StaticPool
+from sqlalchemy.orm import Session as OrmSession
+from sqlmodel import Session, SQLModel, create_engine, select
+from users import OWNER, bearer
+
+import database
+import main
+from models import Task
+
+
+def in_memory() -> Engine:
+    """The engine of SQLModel's and FastAPI's tutorials on testing."""
+    engine = create_engine(
+        "sqlite://", connect_args={"check_same_thread": False}, poolclass=StaticPool
+    )
+    SQLModel.metadata.create_all(engine)
+    return engine
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    engine = in_memory()
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_test_can_put_its_own_session_and_user_in_place(
+    overrides: Overrides, session: Session
+) -> None:
+    overrides[database.get_db] = lambda: session
+
+    drive_all_six_endpoints(TestClient(main.app))
+
+    assert contents(session) == WRITTEN
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_the_session_may_come_from_a_generator(overrides: Overrides, session: Session) -> None:
+    def own_session() -> Iterator[Session]:
+        yield session
+
+    overrides[database.get_db] = own_session
+
+    drive_all_six_endpoints(TestClient(main.app))
+
+    assert contents(session) == WRITTEN
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_each_request_may_have_a_session_of_its_own(overrides: Overrides) -> None:
+    engine = in_memory()
+
+    def own_session() -> Iterator[Session]:
+        with Session(engine) as session:
+            yield session
+
+    overrides[database.get_db] = own_session
+
+    drive_all_six_endpoints(TestClient(main.app))
+
+    with Session(engine) as another:
+        assert contents(another) == WRITTEN
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_what_a_request_writes_is_committed(overrides: Overrides, session: Session) -> None:
+    overrides[database.get_db] = lambda: session
+
+    TestClient(main.app).post(TASKS, json={"title": "Buy groceries"})
+    session.rollback()
+
+    assert contents(session) == [(OWNER, "Buy groceries", None, False)]
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_the_tests_own_session_sees_what_a_request_changed(
+    overrides: Overrides, session: Session
+) -> None:
+    overrides[database.get_db] = lambda: session
+    task = Task(user_id=OWNER, title="Buy groceries")
+    session.add(task)
+    session.commit()
+
+    response = TestClient(main.app).put(f"{TASKS}/{task.id}", json={"title": "Buy milk"})
+
+    assert response.status_code == 200
+    session.refresh(task)
+    assert task.title == "Buy milk"
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_session_that_keeps_what_it_knows_sees_what_a_request_changed(
+    overrides: Overrides,
+) -> None:
+    engine = in_memory()
+    with Session(engine, expire_on_commit=False) as session:
+        overrides[database.get_db] = lambda: session
+        edited, toggled, deleted = (Task(user_id=OWNER, title="Buy milk") for _ in range(3))
+        session.add_all([edited, toggled, deleted])
+        session.commit()
+
+        client = TestClient(main.app)
+        client.put(f"{TASKS}/{edited.id}", json={"title": "Buy bread"})
+        client.patch(f"{TASKS}/{toggled.id}/complete")
+        client.delete(f"{TASKS}/{deleted.id}")
+
+        assert edited.title == "Buy bread"
+        assert toggled.completed is True
+        assert session.get(Task, deleted.id) is None
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_task_that_a_request_deleted_can_still_be_named(
+    overrides: Overrides, session: Session
+) -> None:
+    overrides[database.get_db] = lambda: session
+    task = Task(user_id=OWNER, title="Buy groceries")
+    session.add(task)
+    session.commit()
+    client = TestClient(main.app)
+
+    client.delete(f"{TASKS}/{task.id}")
+
+    assert client.get(f"{TASKS}/{task.id}").status_code == 404
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_session_may_have_an_engine_for_each_table(overrides: Overrides) -> None:
+    engine = in_memory()
+    with Session(binds={Task: engine}) as session:
+        overrides[database.get_db] = lambda: session
+
+        drive_all_six_endpoints(TestClient(main.app))
+
+        assert contents(session) == WRITTEN
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_user_in_place_is_held_to_their_own_tasks(overrides: Overrides, session: Session) -> None:
+    overrides[database.get_db] = lambda: session
+
+    response = TestClient(main.app).get("/api/somebody/tasks")
+
+    assert response.status_code == 403
+
+
+@pytest.mark.parametrize("kind", [Session, OrmSession])
+def test_requests_at_once_in_sessions_on_one_connection_all_take_place(
+    overrides: Overrides, kind: type[OrmSession]
+) -> None:
+    engine = create_engine(
+        "sqlite://", connect_args={"check_same_thread": False}, poolclass=StaticPool
+    )
+    SQLModel.metadata.create_all(engine)
+
+    def get_session() -> Iterator[OrmSession]:
+        with kind(engine) as session:
+            yield session
+
+    overrides[database.get_db] = get_session
+
+    def create(_: int) -> int:
+        client = TestClient(main.app, headers=bearer())
+        return client.post(TASKS, json={"title": "Buy groceries"}).status_code
+
+    with ThreadPoolExecutor(max_workers=8) as clients:
+        statuses = list(clients.map(create, range(40)))
+
+    assert statuses == [201] * 40
+    with Session(engine) as session:
+        assert len(session.exec(select(Task)).all()) == 40
+    engine.dispose()
