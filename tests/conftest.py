@@ -215,6 +215,16 @@ def set_environment() -> Iterator[SetEnvironment]:
 
 
 @pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """An environment that names no setting, and settings that are read anew."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    get_settings.cache_clear()
+    yield monkeypatch
+    get_settings.cache_clear()
+
+
+@pytest.fixture
 def logged() -> Iterator[list[str]]:
     """The lines of `tasks.auth`, which is what the log says about tokens."""
     lines: list[str] = []

@@ -5,6 +5,8 @@ from typing import Any
 from jose import jwt
 
 SECRET = "a-secret-of-the-tests-with-32-bytes"
+# Of a role of the database; nothing may tell it.
+PASSWORD = "hunter2"
 OWNER = "user_alice"
 SOMEONE_ELSE = "user_bob"
 

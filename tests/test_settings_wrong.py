@@ -1,0 +1,81 @@
+"""Settings that cannot be right."""
+
+import re
+from pathlib import Path
+
+import pytest
+from processes import start_python
+from users import PASSWORD
+
+from settings import PLACEHOLDER_SECRET, get_settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NEON_DATABASE_URL", f"nonsense-{PASSWORD}"),
+        ("NEON_DATABASE_URL", f"mysql://alice:{PASSWORD}@host/db"),
+        ("NEON_DATABASE_URL", f"https://alice:{PASSWORD}@host/db"),
+        ("NEON_DATABASE_URL", f"postgresql://alice:{PASSWORD}@host:port/db"),
+        ("NEON_DATABASE_URL", f"postgresql://alice:{PASSWORD}@host:99999/db"),
+        ("NEON_DATABASE_URL", f"postgresql://alice:{PASSWORD}@/db"),
+        ("NEON_DATABASE_URL", f"postgresql://alice:{PASSWORD}@host/db?ssl-mode=require"),
+        ("NEON_DATABASE_URL", f"postgresql://alice:{PASSWORD}@host/db?sslmode=maybe"),
+        ("NEON_DATABASE_URL", f"postgresql://alice:p@{PASSWORD}/w0rd@host/db"),
+        ("NEON_DATABASE_URL", f"postgresql://alice:p@ss?{PASSWORD}=x@host/db"),
+        ("NEON_DATABASE_URL", f"postgresql://alice:p@{PASSWORD}?word@host/db"),
+        ("NEON_DATABASE_URL", "sqlite:////no/such/folder/tasks.db"),
+        ("NEON_DATABASE_URL", "postgresql://"),
+        ("BETTER_AUTH_URL", "localhost:3000"),
+        ("BETTER_AUTH_URL", "ftp://app.example"),
+        ("BETTER_AUTH_URL", "http://"),
+        ("BETTER_AUTH_URL", "http://exa mple"),
+        ("BETTER_AUTH_JWKS_URL", "http://host/a\x01b"),
+        ("BETTER_AUTH_SECRET", "\udcff not UTF-8"),
+        *(
+            ("BETTER_AUTH_SECRETS", value)
+            for value in (
+                *(PASSWORD, f"2:{PASSWORD},{PASSWORD}", f"2:{PASSWORD},", f",2:{PASSWORD}", " "),
+                *("2:", f"2: ,1:{PASSWORD}", f":{PASSWORD}", f"x2:{PASSWORD}", f"-1:{PASSWORD}"),
+                *(f"2:{PASSWORD},2:old", f"2:{PASSWORD},02:old", f"0:{PASSWORD},-0:old"),
+                *(f"2.5:{PASSWORD},2:old", f"\u0662:{PASSWORD}", f"2:{PASSWORD},1:\udcff"),
+                *(f"2:{PASSWORD},1:{PLACEHOLDER_SECRET}", f"{PASSWORD}:x", f"12{PASSWORD}"),
+                f"{'9' * 5000}:{PASSWORD}",
+            )
+        ),
+        ("BETTER_AUTH_URL", "http://app.example:port"),
+        ("BETTER_AUTH_JWKS_URL", "nonsense"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "app.example"),
+        ("CORS_ORIGINS", "https://a.example;https://b.example"),
+        ("CORS_ORIGINS", "https://a.example/path"),
+        ("CORS_ORIGINS", "https://a.example,nonsense"),
+    ],
+)
+def test_a_setting_that_cannot_be_right_ends_the_process_with_one_line_that_names_it(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    environment.setenv(name, value)
+
+    with pytest.raises(SystemExit) as ended:
+        get_settings()
+
+    output = capsys.readouterr()
+    assert ended.value.code not in {None, 0}
+    assert output.out == ""
+    [line] = output.err.splitlines()
+    assert re.search(rf"\b{name}\b", line)
+    assert PASSWORD not in line
+
+
+def test_importing_the_app_with_a_bad_setting_ends_with_one_line(app_folder: Path) -> None:
+    url = f"mysql://alice:{PASSWORD}@host/db"
+
+    python = start_python(app_folder, "-c", "import main", NEON_DATABASE_URL=url)
+    output, errors = python.communicate()
+
+    assert python.returncode != 0
+    assert output == ""
+    [line] = errors.splitlines()
+    assert "NEON_DATABASE_URL" in line
+    assert PASSWORD not in line
