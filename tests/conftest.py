@@ -142,6 +142,17 @@ def load(engine: Engine) -> Callable[[int], Task | None]:
 
 
 @pytest.fixture
+def task(stored: Callable[..., Task], load: Callable[[int], Task | None]) -> Iterator[Task]:
+    """A task that the test must leave as it was."""
+    before = stored(description="Milk")
+    yield before
+    assert before.id
+    after = load(before.id)
+    assert after is not None
+    assert after.model_dump() == before.model_dump()
+
+
+@pytest.fixture
 def overrides() -> Iterator[Overrides]:
     """The app's `dependency_overrides`, without what the test put there afterwards."""
     yield main.app.dependency_overrides

@@ -1,0 +1,124 @@
+"""Fields that are refused with 400, and which of several faults is told."""
+
+import json
+from typing import Any
+
+import pytest
+from endpoints import JSON, TASKS
+from fastapi.testclient import TestClient
+from texts import BODY, COMPLETED, DESCRIPTION, TASK_ID, TITLE, TITLE_REQUIRED, bad
+
+from errors import INVALID
+from models import Task
+from schemas import TaskCreate, TaskUpdate
+
+NOT_TEXT: list[Any] = [1, 1.5, True, False, [], {}, ["x"], {"x": "y"}]
+UNSTORABLE: list[Any] = ["a\0b", "\0", "\ud800", "a\udfffb", "\udc00\ud800"]
+BAD_TITLES = [
+    *NOT_TEXT,
+    *UNSTORABLE,
+    None,
+    "",
+    " ",
+    "\t\r\n\v\f\x1c\x1f\x85\xa0\u2003\u2028\u3000",
+    "x" * 201,
+    "😀" * 201,
+    " " + "x" * 201,
+]
+BAD_DESCRIPTIONS = [*NOT_TEXT, *UNSTORABLE, "x" * 1001, "😀" * 1001, " " * 1001]
+BAD_COMPLETIONS: list[Any] = [None, 0, 1, 1.0, "true", "false", "", [], {}]
+NO_OBJECTS: list[Any] = [None, True, 1, 1.5, "title", [], [{"title": "x"}], [["title", "x"]]]
+
+
+# `json=` of the client refuses what these tests must send.
+def send(client: TestClient, method: str, path: str, body: Any, **headers: str) -> tuple[int, Any]:
+    response = client.request(method, path, content=json.dumps(body), headers=JSON | headers)
+    return response.status_code, response.json()
+
+
+@pytest.mark.parametrize("body", [{}, {"description": "x"}, {"Title": "x"}, {"title ": "x"}])
+def test_a_new_task_needs_a_title(alice: TestClient, body: dict[str, Any]) -> None:
+    answer = send(alice, "POST", TASKS, body)
+
+    assert answer == bad(TITLE_REQUIRED)
+
+
+@pytest.mark.parametrize("title", BAD_TITLES, ids=lambda title: ascii(title)[:30])
+def test_a_bad_title_is_refused(alice: TestClient, task: Task, title: Any) -> None:
+    created = send(alice, "POST", TASKS, {"title": title})
+    updated = send(alice, "PUT", f"{TASKS}/{task.id}", {"title": title})
+
+    assert created == bad(TITLE)
+    assert updated == bad(TITLE)
+
+
+@pytest.mark.parametrize("description", BAD_DESCRIPTIONS, ids=lambda text: ascii(text)[:30])
+def test_a_bad_description_is_refused(alice: TestClient, task: Task, description: Any) -> None:
+    created = send(alice, "POST", TASKS, {"title": "x", "description": description})
+    updated = send(alice, "PUT", f"{TASKS}/{task.id}", {"description": description})
+
+    assert created == bad(DESCRIPTION)
+    assert updated == bad(DESCRIPTION)
+
+
+@pytest.mark.parametrize("completed", BAD_COMPLETIONS, ids=repr)
+def test_completed_is_true_or_false_and_nothing_like_it(
+    alice: TestClient, task: Task, completed: Any
+) -> None:
+    answer = send(alice, "PUT", f"{TASKS}/{task.id}", {"completed": completed})
+
+    assert answer == bad(COMPLETED)
+
+
+@pytest.mark.parametrize("body", NO_OBJECTS, ids=repr)
+def test_a_body_is_an_object(alice: TestClient, task: Task, body: Any) -> None:
+    created = send(alice, "POST", TASKS, body)
+    updated = send(alice, "PUT", f"{TASKS}/{task.id}", body)
+
+    assert created == bad(BODY)
+    assert updated == bad(BODY)
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "text"),
+    [
+        ("POST", {"description": 1}, TITLE_REQUIRED),
+        ("POST", {"description": 1, "title": ""}, TITLE),
+        ("PUT", {"completed": 1, "description": 1, "title": ""}, TITLE),
+        ("PUT", {"completed": 1, "description": 1}, DESCRIPTION),
+        ("PUT", {"completed": 1, "description": 1, "title": "x"}, DESCRIPTION),
+        ("PUT", {"completed": 1, "description": "x"}, COMPLETED),
+    ],
+)
+def test_of_several_faults_the_first_in_the_contracts_order_is_told(
+    alice: TestClient, task: Task, method: str, body: dict[str, Any], text: str
+) -> None:
+    path = TASKS if method == "POST" else f"{TASKS}/{task.id}"
+
+    answer = send(alice, method, path, body)
+
+    assert answer == bad(text)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"title": ""}, TITLE),
+        ({"description": 1}, DESCRIPTION),
+        ({"completed": 1}, COMPLETED),
+        ([], BODY),
+        ({"title": "x"}, TASK_ID),
+    ],
+)
+def test_a_fault_of_the_body_is_told_before_one_of_the_id(
+    alice: TestClient, body: Any, text: str
+) -> None:
+    answer = send(alice, "PUT", f"{TASKS}/zero", body)
+
+    assert answer == bad(text)
+
+
+def test_every_field_that_a_client_sends_has_a_text_of_its_own() -> None:
+    fields = TaskCreate.model_fields | TaskUpdate.model_fields
+
+    assert {("body", field) for field in fields} <= INVALID.keys()
