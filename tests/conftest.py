@@ -37,6 +37,7 @@ from deployments import POOL_SIZE, SingleWorker  # noqa: E402
 from endpoints import ORIGIN  # noqa: E402
 from fixtures import Ask, Overrides, RunService, SetEnvironment  # noqa: E402
 from key_server import KeyServer  # noqa: E402
+from log_lines import QUOTING_TRIGGER  # noqa: E402
 from overload import Overload, overloading  # noqa: E402
 from processes import copy_app  # noqa: E402
 from service import UVICORN, Server, Service  # noqa: E402
@@ -274,6 +275,21 @@ def ask(client: TestClient) -> Ask:
 def new_database(cluster: Cluster) -> Database:
     """An empty database, where no service has been yet."""
     return Database(cluster)
+
+
+@pytest.fixture(scope="module")
+def json_service(cluster: Cluster, run_service: RunService) -> Iterator[Service]:
+    """A service that logs JSON, on a database whose errors quote the task."""
+    database = Database(cluster)
+    with run_service(NEON_DATABASE_URL=database.url(), LOG_FORMAT="json") as service:
+        service.wait_until_started()
+        database.run(QUOTING_TRIGGER)
+        yield service
+
+
+@pytest.fixture
+def request_id() -> str:
+    return uuid4().hex
 
 
 @pytest.fixture(scope="module")
