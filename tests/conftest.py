@@ -38,6 +38,7 @@ from endpoints import ORIGIN  # noqa: E402
 from fixtures import Ask, Overrides, RunService, SetEnvironment  # noqa: E402
 from key_server import KeyServer  # noqa: E402
 from log_lines import QUOTING_TRIGGER  # noqa: E402
+from openapi_document import Document  # noqa: E402
 from overload import Overload, overloading  # noqa: E402
 from processes import copy_app  # noqa: E402
 from service import UVICORN, Server, Service  # noqa: E402
@@ -234,6 +235,16 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
     get_settings.cache_clear()
     yield monkeypatch
     get_settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def document() -> Document:
+    """The OpenAPI document, as a client of the app reads it."""
+    response = TestClient(main.app).get("/openapi.json")
+
+    assert response.status_code == 200
+    document: Document = response.json()
+    return document
 
 
 @pytest.fixture

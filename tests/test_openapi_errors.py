@@ -1,0 +1,74 @@
+"""Errors: which ones an operation can give, and in which words."""
+
+from endpoints import Endpoint, each_endpoint
+from openapi_document import Document, operation_of
+
+ERRORS = {
+    "400": "VALIDATION_ERROR",
+    "401": "UNAUTHORIZED",
+    "403": "FORBIDDEN",
+    "404": "NOT_FOUND",
+    "413": "PAYLOAD_TOO_LARGE",
+    "500": "SERVER_ERROR",
+    "503": "SERVICE_UNAVAILABLE",
+}
+FAULTS = {
+    "title": {"Title is required", "Title must be between 1 and 200 characters"},
+    "description": {"Description must not exceed 1000 characters"},
+    "completed": {"Completed must be true or false"},
+    "body": {"Body must be a JSON object"},
+    "filter": {"Filter must be all, pending or completed"},
+    "id": {"Task id must be a positive integer"},
+}
+FAULTS_OF = {
+    "list_tasks": FAULTS["filter"],
+    "create_task": FAULTS["title"] | FAULTS["description"] | FAULTS["body"],
+    "get_task": FAULTS["id"],
+    "update_task": set[str]().union(*FAULTS.values()) - FAULTS["filter"],
+    "delete_task": FAULTS["id"],
+    "toggle_task_completion": FAULTS["id"],
+}
+
+
+@each_endpoint
+def test_an_operation_describes_its_success_and_each_error_that_it_can_give(
+    document: Document, endpoint: Endpoint
+) -> None:
+    statuses = set(operation_of(document, endpoint)["responses"])
+
+    errors = set(ERRORS) - (set() if "{task_id}" in endpoint.path else {"404"})
+    assert statuses == errors | {"201" if endpoint.method == "POST" else "200"}
+
+
+@each_endpoint
+def test_every_error_has_the_one_named_schema_and_a_true_example(
+    document: Document, endpoint: Endpoint
+) -> None:
+    responses = operation_of(document, endpoint)["responses"]
+
+    for status in responses.keys() & ERRORS.keys():
+        content = responses[status]["content"]["application/json"]
+        assert content["schema"] == {"$ref": "#/components/schemas/ErrorResponse"}
+        examples = [example["value"] for example in content["examples"].values()]
+        assert examples == [
+            {"error": example["error"], "code": ERRORS[status]} for example in examples
+        ]
+
+
+@each_endpoint
+def test_the_example_of_a_bad_request_is_one_that_the_operation_can_give(
+    document: Document, endpoint: Endpoint
+) -> None:
+    content = operation_of(document, endpoint)["responses"]["400"]["content"]["application/json"]
+
+    examples = [example["value"] for example in content["examples"].values()]
+    assert examples
+    assert {example["error"] for example in examples} <= FAULTS_OF[endpoint.name]
+
+
+def test_the_error_schema_is_what_is_sent(document: Document) -> None:
+    schema = document["components"]["schemas"]["ErrorResponse"]
+
+    assert schema["required"] == ["error", "code"]
+    assert schema["properties"].keys() == {"error", "code"}
+    assert {field["type"] for field in schema["properties"].values()} == {"string"}

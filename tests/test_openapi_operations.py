@@ -1,0 +1,109 @@
+"""Operations: their ids, tokens, parameters and headers."""
+
+import pytest
+from endpoints import ENDPOINTS, Endpoint, each_endpoint, each_endpoint_of_one_task
+from fastapi.testclient import TestClient
+from openapi_document import Document, operation_of
+
+import main
+
+OPERATIONS = {
+    ("get", "/api/{user_id}/tasks"): "list_tasks",
+    ("post", "/api/{user_id}/tasks"): "create_task",
+    ("get", "/api/{user_id}/tasks/{task_id}"): "get_task",
+    ("put", "/api/{user_id}/tasks/{task_id}"): "update_task",
+    ("delete", "/api/{user_id}/tasks/{task_id}"): "delete_task",
+    ("patch", "/api/{user_id}/tasks/{task_id}/complete"): "toggle_task_completion",
+    ("get", "/health"): "health",
+    ("get", "/ready"): "ready",
+}
+
+
+def without_words(schema: Document) -> Document:
+    """What a schema demands, without what it tells people."""
+    words = {"title", "description", "examples"}
+    return {name: value for name, value in schema.items() if name not in words}
+
+
+def test_the_operations_have_short_ids_for_client_generators(document: Document) -> None:
+    described = {
+        (method, path): operation["operationId"]
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+
+    assert described == OPERATIONS
+
+
+def test_docs_have_a_bearer_scheme_to_authorize_with(document: Document) -> None:
+    [scheme] = document["components"]["securitySchemes"].values()
+
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+
+
+@each_endpoint
+def test_every_task_endpoint_needs_the_bearer_token(document: Document, endpoint: Endpoint) -> None:
+    [name] = document["components"]["securitySchemes"]
+
+    assert operation_of(document, endpoint)["security"] == [{name: []}]
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+def test_health_needs_no_token(document: Document, path: str) -> None:
+    assert "security" not in document["paths"][path]["get"]
+
+
+@each_endpoint_of_one_task
+def test_a_task_id_is_described_with_its_bounds(document: Document, endpoint: Endpoint) -> None:
+    parameters = operation_of(document, endpoint)["parameters"]
+
+    described = {parameter["name"]: parameter for parameter in parameters}
+    assert described.keys() == {"user_id", "task_id"}
+    assert {parameter["in"] for parameter in parameters} == {"path"}
+    assert without_words(described["user_id"]["schema"])["type"] == "string"
+    assert without_words(described["task_id"]["schema"]) == {
+        "type": "integer",
+        "format": "int64",
+        "minimum": 1,
+        "maximum": 2**63 - 1,
+    }
+
+
+def test_the_filter_and_its_deprecated_name_are_described(document: Document) -> None:
+    [parameters] = [
+        operation_of(document, endpoint)["parameters"]
+        for endpoint in ENDPOINTS
+        if endpoint.name == "list_tasks"
+    ]
+
+    query = {
+        parameter["name"]: (
+            parameter.get("required", False),
+            parameter.get("deprecated", False),
+            parameter["schema"]["enum"],
+        )
+        for parameter in parameters
+        if parameter["in"] == "query"
+    }
+    values = ["all", "pending", "completed"]
+    assert query == {"filter": (False, False, values), "status": (False, True, values)}
+    [shown] = [parameter for parameter in parameters if parameter["name"] == "filter"]
+    assert shown["schema"]["default"] == "all"
+
+
+@each_endpoint
+def test_headers_are_described(document: Document, endpoint: Endpoint) -> None:
+    responses = operation_of(document, endpoint)["responses"]
+
+    assert "WWW-Authenticate" in responses["401"]["headers"]
+    assert "Retry-After" in responses["503"]["headers"]
+    if endpoint.name == "create_task":
+        assert "Location" in responses["201"]["headers"]
+
+
+def test_the_page_shows_the_document() -> None:
+    response = TestClient(main.app).get("/docs")
+
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert "/openapi.json" in response.text
