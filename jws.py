@@ -1,12 +1,12 @@
-"""A JWT as it is sent (RFC 7515, 7519): from its text to algorithm, key id, claims and signature.
+"""Parse a JWT (RFC 7515, 7519): from its text to algorithm, key id, claims and signature.
 
-Nothing here verifies a signature or judges a claim.
+Nothing here verifies a signature or validates a claim.
 """
 
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from jose.utils import base64url_decode, base64url_encode
 
@@ -56,7 +56,8 @@ def parse(text: str) -> UnverifiedToken:
 
 def _object_in(part: str) -> dict[str, Any]:
     try:
-        value = json.loads(_decoded(part).decode(), parse_constant=_refuse_constant)
+        # `int` raises ValueError for NaN and Infinity, which are not JSON.
+        value = json.loads(_decoded(part).decode(), parse_constant=int)
     except (ValueError, RecursionError):
         raise TokenRefused("not JSON inside") from None
     if not isinstance(value, dict):
@@ -64,12 +65,8 @@ def _object_in(part: str) -> dict[str, Any]:
     return value
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _decoded(part: str) -> bytes:
-    """The octets of `part`, which must be their only encoding (RFC 4648, section 3.5)."""
+    """Decode `part`, which must be the canonical encoding of its octets (RFC 4648, section 3.5)."""
     try:
         octets: bytes = base64url_decode(part.encode())
     except ValueError:

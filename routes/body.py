@@ -1,8 +1,8 @@
-"""How a JSON body is read: it is judged only when the caller is known."""
+"""Parse a JSON body, and leave its validation until the caller is authenticated."""
 
 import json
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn
+from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
@@ -12,24 +12,24 @@ INT64_DIGITS = 19
 
 
 class JSONBodyRequest(Request):
-    """FastAPI parses the body before it runs dependencies, so bad JSON would be 400 before 401.
-    This returns a value that every schema rejects; validation then fails after authentication.
+    """Gives a value that every schema rejects for a body that is not JSON.
+
+    FastAPI parses the body before it runs dependencies, so bad JSON would be 400 before 401. Such a
+    value fails in validation, which comes after authentication.
     """
 
     async def json(self) -> Any:
         try:
             body = (await self.body()).decode()
-            return json.loads(body, parse_int=_number, parse_constant=_refuse_constant)
+            # `int` raises ValueError for NaN and Infinity, which are not JSON.
+            return json.loads(body, parse_int=_number, parse_constant=int)
         except (ValueError, RecursionError):
             return NOT_JSON
 
 
 def _number(digits: str) -> int | float:
-    return int(digits) if len(digits) <= INT64_DIGITS else float(digits)  # `int` refuses thousands
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    # `int` raises ValueError for thousands of digits, and no schema accepts more than 64 bits.
+    return int(digits) if len(digits) <= INT64_DIGITS else float(digits)
 
 
 class JSONBodyRoute(APIRoute):
