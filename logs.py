@@ -1,17 +1,18 @@
 """The log: one line for each request, as text or JSON, with the request's id in every line.
 
-A request's line names the route, never the path, which holds the user's id. Of what the client
-sends it holds nothing but the method and a sane `X-Request-ID`. A span, if anybody wants spans, has
+A request's line names the route, never the path, which holds the user's id. Of the client's own
+input, the line holds the method and a well-formed `X-Request-ID` alone. An OpenTelemetry span names
 the route too, and neither path nor query.
 """
 
 import json
 import logging
+import sqlite3
 import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
-from pydantic import ValidationError
+import psycopg2
 from sqlalchemy.exc import SQLAlchemyError
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -25,7 +26,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JSONFormatter(logging.Formatter):
-    """One JSON object a line. What a record has as `fields` stands beside it."""
+    """Writes one JSON object a line, with the record's `fields` among its members."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -56,39 +57,34 @@ def configure(log_format: str) -> None:
         logger.setLevel(logging.INFO)
     root = logging.getLogger()
     if not root.handlers:
-        # Other libraries' warnings, in the same format and without texts. Not their other lines:
-        # hypercorn prints its own by itself.
+        # Send other libraries' warnings, in the same format and without tracebacks. Leave out
+        # their lines of lower levels: hypercorn prints its own.
         warnings = logging.StreamHandler()
         warnings.setFormatter(formatter)
         warnings.setLevel(logging.WARNING)
         root.addHandler(warnings)
-    # Uvicorn's own line for each request would say it again, with the user's id in the path.
+    # Uvicorn's own line for each request repeats ours, and holds the path with the user's id.
     logging.getLogger("uvicorn.access").handlers = []
-    logging.getLogger("uvicorn.error").addFilter(_names_no_path)
+    logging.getLogger("uvicorn.error").addFilter(_is_no_handshake)
 
 
-def _names_no_path(record: logging.LogRecord) -> bool:
-    """False for uvicorn's line for the handshake of a WebSocket, as for each other request's."""
+def _is_no_handshake(record: logging.LogRecord) -> bool:
+    """Drop uvicorn's line for a WebSocket handshake, which holds the path too."""
     return not str(record.msg).startswith('%s - "WebSocket %s"')
 
 
-# The texts of these quote what they were working on: SQL, values, a whole body.
-QUOTING = (SQLAlchemyError, ValidationError, ValueError)
+# Exceptions whose texts may quote users' data: SQL with its values, a whole body.
+QUOTING = (SQLAlchemyError, psycopg2.Error, sqlite3.Error, ValueError)
 
 
 def traceback_of(error: BaseException) -> str:
-    """A traceback for the log, without the texts of exceptions that quote users' data."""
+    """Format a traceback for the log, without the texts of exceptions that quote users' data."""
     parts = []
     cause: BaseException | None = error
     while cause:
-        text = "" if withholds_text(cause) else f": {cause}"
+        text = "" if isinstance(cause, QUOTING) else f": {cause}"
         parts.append(
             f"{''.join(traceback.format_tb(cause.__traceback__))}{type(cause).__qualname__}{text}"
         )
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return "\nwhile handling\n".join(parts)
-
-
-def withholds_text(error: BaseException) -> bool:
-    from_driver = type(error).__module__.partition(".")[0] in {"psycopg2", "sqlite3"}
-    return from_driver or isinstance(error, QUOTING)
