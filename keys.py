@@ -28,14 +28,14 @@ log = logging.getLogger("tasks.keys")
 
 PUBLIC_PARAMETERS = ("kty", "crv", "x", "y", "n", "e")
 
-# The whole of one fetch, and all that a request may wait for keys.
+# The longest that one fetch takes, and that a request waits for keys.
 FETCH_SECONDS = 3
 WAIT_SECONDS = 4.5
 ANSWER_BYTES_MAX = 256 * 1024
-# After a failed fetch none begins for a moment, longer each time.
+# The pauses after failed fetches, in which no fetch begins.
 PAUSES_SECONDS = (0.5, 1, 2, 4)
-# An older list is fetched again when a token comes, so that a key that the front end has withdrawn
-# is dropped. While the fetch fails, the old list counts.
+# The age from which a token causes a fetch of the list, so that keys that the front end has
+# withdrawn are dropped. While fetches fail, the old list counts.
 STALE_SECONDS = 600
 
 BUDGET_SECONDS = 30
@@ -45,7 +45,7 @@ VERIFIED_USERS_MAX = 10_000
 
 
 class Algorithm(NamedTuple):
-    """A signature algorithm: the one kind of key that it takes, and how long its signatures are."""
+    """A signature algorithm: the kind of its keys, and the lengths of its signatures."""
 
     key_kind: tuple[str, str | None]  # `kty` and `crv`
     signature_bytes: Container[int]
@@ -85,14 +85,14 @@ jwk.register_key("EdDSA", Ed25519Key)
 
 
 def shared_key(secret: str) -> Key:
-    """The HS256 key that is the secret's UTF-8 octets, whatever the secret looks like."""
-    # As a JWK, because python-jose refuses a text that looks like PEM or SSH.
+    """Make the HS256 key whose octets are the secret's UTF-8."""
+    # A JWK, because python-jose refuses a text that looks like PEM or SSH.
     octets = base64url_encode(secret.encode()).decode()
     return jwk.construct({"kty": "oct", "k": octets}, "HS256")
 
 
 class PublicKey:
-    """A listed key (a JWK, RFC 7517). Its kind decides its algorithm, not the token's header."""
+    """A key of the list (a JWK, RFC 7517). The key's kind, not the token, decides the algorithm."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         self.id = str(parameters["kid"])
@@ -119,13 +119,13 @@ class PublicKey:
 class FetchBudget:
     """Limits the fetches that tokens cause, since anybody can name a key that is not listed.
 
-    Rate limit: 3 fetches in 30 s that did not help a valid token. Useful fetches are refunded (and
-    failed ones, which `PAUSES_SECONDS` limits). A user who was verified before may cause one more
-    (at most eight in all), so that a flood of forged tokens cannot block key rotation.
+    Rate limit: 3 fetches in 30 s that did not help a valid token. Useful fetches are refunded, and
+    so are failed ones, which `PAUSES_SECONDS` limits. A user who was verified before may cause an
+    extra fetch (8 in 30 s with these), so that a flood of forged tokens cannot block key rotation.
     """
 
     def __init__(self) -> None:
-        # When each fetch began, and the verified user whose one more it was.
+        # Start of each fetch to the user whose extra fetch it was; None for the first three.
         self._spent: dict[float, str | None] = {}
         self._verified_users: dict[str, None] = {}
 
@@ -135,8 +135,8 @@ class FetchBudget:
         self._spent = {began: user for began, user in self._spent.items() if began > since}
         users = list(self._spent.values())
         is_within = users.count(None) < BUDGET_FETCHES
-        has_one_more = user_id in self._verified_users and user_id not in users
-        if not is_within and not (has_one_more and len(users) < BUDGET_FETCHES_MAX):
+        has_extra = user_id in self._verified_users and user_id not in users
+        if not is_within and not (has_extra and len(users) < BUDGET_FETCHES_MAX):
             raise KeysUnavailable("asked too often for keys that it did not have")
         self._spent[now] = None if is_within else user_id
 
@@ -148,6 +148,13 @@ class FetchBudget:
         self._verified_users[user_id] = None
         if len(self._verified_users) > VERIFIED_USERS_MAX:
             del self._verified_users[next(iter(self._verified_users))]
+
+
+def _quoted(error: Exception) -> str:
+    """Describe an error for the log. The key server wrote some of the text, which could forge lines
+    or fill the log.
+    """
+    return f"{type(error).__name__} {str(error)!r:.300}"
 
 
 @cache
@@ -168,7 +175,7 @@ class KeyServer:
         self._budget = FetchBudget()
 
     def known(self, key_id: str) -> PublicKey | None:
-        """The key of this id in the list of the last fetch. Waits for nothing."""
+        """Look a key up in the list of the last fetch, without waiting for a fetch."""
         now = time.monotonic()
         is_stale = self._keys and now - self._read_at > STALE_SECONDS
         if is_stale and now >= self._paused_until and not self._fetch_under_way():
@@ -176,10 +183,10 @@ class KeyServer:
         return self._keys.get(key_id)
 
     async def verify(self, token: UnverifiedToken, user_id: str) -> PublicKey:
-        """Verify the token's signature, which gives the key.
+        """Verify the token's signature. Returns the key.
 
         Raises `TokenRefused` if no listed key verifies the signature, and `KeysUnavailable` if
-        nobody knows, because the list cannot be fetched.
+        the list that would decide cannot be fetched.
         """
         if not token.key_id:
             raise TokenRefused("no key id")
@@ -194,8 +201,10 @@ class KeyServer:
     async def _new_key(
         self, token: UnverifiedToken, old: PublicKey | None, user_id: str
     ) -> PublicKey:
-        """Fetch the key that verifies the signature. A new key may have the id of an `old` one:
-        serial ids begin again in a new database."""
+        """Fetch the key that verifies the signature.
+
+        The new key may have the id of an `old` one: serial ids begin again in a new database.
+        """
         called = time.monotonic()
         try:
             async with asyncio.timeout(WAIT_SECONDS):
@@ -240,10 +249,7 @@ class KeyServer:
             self._failures += 1
             self._paused_until = time.monotonic() + pause
             self._budget.refund(began)
-            log.warning(
-                "The key server %s gave no keys: %s %.300r",
-                *(self.url, type(error).__name__, str(error)),
-            )
+            log.warning("The key server %s gave no keys: %s", self.url, _quoted(error))
             raise KeysUnavailable("it gave no keys") from None
         self._keys, self._read_at, self._failures = keys, began, 0
 
@@ -253,7 +259,7 @@ class KeyServer:
                 timeout=FETCH_SECONDS,
                 follow_redirects=False,
                 verify=_tls_context(),
-                # No proxy leads to this machine.
+                # A proxy of the environment does not lead to this machine.
                 trust_env=httpx2.URL(self.url).host not in {"localhost", "127.0.0.1", "::1"},
             ) as client,
             client.stream("GET", self.url, headers={"Accept": "application/json"}) as response,
@@ -268,8 +274,10 @@ class KeyServer:
             return body
 
     def _parsed(self, body: bytes) -> dict[str, PublicKey]:
-        """The usable keys of a JWKS. Raises ValueError if there is none: a front end that has idled
-        may list none, and its tokens are valid all the same."""
+        """Parse the usable keys of a JWKS. Raises ValueError if there is none.
+
+        A front end that has idled may list no key, and the keys that it listed before stay valid.
+        """
         try:
             listed = list(json.loads(body)["keys"])
         except (KeyError, TypeError, RecursionError):
@@ -283,12 +291,14 @@ class KeyServer:
                 faults.append(error)
                 continue
             known = self._keys.get(key.id)
-            # Keep the object: remembered tokens are valid as long as theirs is listed.
+            # Keep the object: a remembered token is valid while its key's object is listed.
             keys[key.id] = known if known and known.parameters == key.parameters else key
         if faults:
             log.warning(
-                "Cannot use %d of the %d keys of the key server; the first: %s %.300r",
-                *(len(faults), len(listed), type(faults[0]).__name__, str(faults[0])),
+                "Cannot use %d of the %d keys of the key server; the first: %s",
+                len(faults),
+                len(listed),
+                _quoted(faults[0]),
             )
         if not keys:
             raise ValueError("it lists no usable key")
