@@ -1,4 +1,4 @@
-"""Who is calling (authentication, 401), and whose tasks they may touch (authorization, 403)."""
+"""Authentication (who is calling: 401) and authorization (whose tasks they may reach: 403)."""
 
 import logging
 from typing import Annotated, TypedDict
@@ -29,7 +29,7 @@ BEARER_SCHEME = {
 
 
 async def get_current_user(request: Request) -> User:
-    """The subject of the request's bearer token. Raises 401 if there is no valid token."""
+    """Give the subject of the request's bearer token. Raises 401 if there is no valid token."""
     try:
         token = await verifier_of(get_settings()).verify(_token_of(request))
     except TokenRefused as refusal:

@@ -1,7 +1,7 @@
-"""Print a token for the user that USER_ID names (default: demo), good for an hour.
+"""Print a token for the user that USER_ID names (default: demo), valid for an hour.
 
-Signed as a front end with the same BETTER_AUTH_SECRET would sign it, or with the first secret of
-BETTER_AUTH_SECRETS: for curl and Postman, before there is a front end.
+Signs it with the secret that the front end signs with, the first of BETTER_AUTH_SECRETS or
+BETTER_AUTH_SECRET: for curl and Postman, before there is a front end.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""Which tokens are valid: from the text of a JWT to its user.
+"""Verify tokens: from the text of a JWT to its user.
 
 HS256 tokens are signed with a shared secret, all others with a key of the front end's key server.
-The server chooses: an algorithm has one source of keys, and a key verifies one algorithm.
+The server, not the token, chooses: an algorithm has one source of keys, a key has one algorithm.
 """
 
 import re
@@ -17,7 +17,7 @@ from models import USER_ID_MAX
 from settings import Settings
 
 LEEWAY_SECONDS = 30
-# Far beyond any date, and within what a float holds exactly.
+# Beyond any date; a float holds every smaller integer exactly.
 TIME_MAX = 2**53
 # A database stores neither NUL nor lone surrogates.
 SUBJECT = re.compile(rf"[^\0\ud800-\udfff]{{1,{USER_ID_MAX}}}")
@@ -29,11 +29,11 @@ class VerifiedToken:
     user_id: str
     email: str | None
     expires: float
-    key: PublicKey | None  # none for a shared secret
+    key: PublicKey | None  # None if a shared secret verified the token
 
 
 class TokenVerifier:
-    """Verifies tokens by one set of settings, and remembers those that are valid."""
+    """Verifies tokens by one set of settings, and remembers the valid ones."""
 
     def __init__(self, settings: Settings) -> None:
         self._shared_keys = [shared_key(secret) for secret in settings.shared_secrets]
@@ -45,8 +45,8 @@ class TokenVerifier:
     async def verify(self, text: str) -> VerifiedToken:
         """Parse and verify a token.
 
-        Raises `TokenRefused` if it is not valid, for whatever reason, and `KeysUnavailable` if the
-        key that it names cannot be fetched.
+        Raises `TokenRefused` if the token is not valid, for whatever reason, and `KeysUnavailable`
+        if the key that the token names cannot be fetched.
         """
         verified = self._verified.get(text)
         if verified is not None and self._is_still_valid(verified):
@@ -111,8 +111,8 @@ def _check_claims(claims: dict[str, Any]) -> None:
         raise TokenRefused("bound to a key of its holder (cnf): not a bearer token")
     for name in ("exp", "nbf", "iat"):
         value = claims.get(name, 0)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not abs(value) < TIME_MAX:
+        # The exact types, as a bool is an int.
+        if type(value) not in {int, float} or not abs(value) < TIME_MAX:
             raise TokenRefused(f"malformed {name}")
     now = time.time()
     if claims.get("exp", now) < now - LEEWAY_SECONDS:
