@@ -1,4 +1,4 @@
-"""The error classes, their one renderer, and what makes them of the framework's exceptions."""
+"""The error classes, their one renderer, and the handlers of the framework's exceptions."""
 
 import logging
 from collections.abc import Callable, Coroutine, Mapping
@@ -19,12 +19,12 @@ log = logging.getLogger("tasks.errors")
 
 
 class APIError(HTTPException):
-    """An answer that is not a success. The texts are part of the contract."""
+    """A response that is not a success. Clients rely on its text and code."""
 
     status: ClassVar[HTTPStatus]
     code: ClassVar[str]
     text: ClassVar[str]
-    # Sent with the answer: header name to value.
+    # Headers of the response: name to value.
     sent_headers: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, text: str | None = None, headers: Mapping[str, str] = {}) -> None:
@@ -87,7 +87,7 @@ class ServiceUnavailable(APIError):
     sent_headers = {"Retry-After": "2"}
 
 
-# For what the framework raises by status alone.
+# Exceptions of the framework, which have a status alone, become these.
 BY_STATUS: Mapping[int, type[APIError]] = {
     error.status: error
     for error in (
@@ -102,8 +102,8 @@ BY_STATUS: Mapping[int, type[APIError]] = {
     )
 }
 
-# What a validation error says, by its place, or by its place and Pydantic's type. Of several faults
-# the first one here counts.
+# Location of a validation error, or location and Pydantic's type of error, to its text. Of several
+# errors, the one whose key comes first here is sent.
 INVALID: Mapping[tuple[str, ...], str] = {
     ("body", "title", "missing"): "Title is required",
     ("body", "title"): f"Title must be between 1 and {TITLE_MAX} characters",
@@ -126,7 +126,7 @@ UPGRADE_WITH_BODY = (
 
 
 def error_response(error: APIError) -> JSONResponse:
-    """The one shape of everything that is not a success."""
+    """Render an error: every response that is not a success has this shape."""
     return _shaped(error.status, error.detail, error.code, error.headers)
 
 
@@ -146,7 +146,7 @@ async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
 
 
 async def on_method_not_allowed(request: Request, error: Exception) -> JSONResponse:
-    """The router names the methods of the first route that fits; a path may have several."""
+    """List the methods of every route of the path: the router names only the first route's."""
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     allowed = {
         method
@@ -159,18 +159,18 @@ async def on_method_not_allowed(request: Request, error: Exception) -> JSONRespo
 
 async def on_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    first = min(map(_place_of, error.errors()), key=tuple(INVALID).index)
+    first = min(map(_key_of, error.errors()), key=tuple(INVALID).index)
     return error_response(ValidationFailed(INVALID[first]))
 
 
-def _place_of(error: Mapping[str, Any]) -> tuple[str, ...]:
-    """The key in `INVALID` of one of FastAPI's validation errors."""
-    place = tuple(error["loc"][:2])
-    if (*place, error["type"]) in INVALID:
-        return (*place, error["type"])
-    if place == ("body",) and isinstance(error["input"], bytes):
-        return ("body", "undeclared")  # FastAPI hands over the bytes of what is not sent as JSON
-    return place if place in INVALID else ("body",)
+def _key_of(error: Mapping[str, Any]) -> tuple[str, ...]:
+    """Find the key in `INVALID` of one of FastAPI's validation errors."""
+    location = tuple(error["loc"][:2])
+    if (*location, error["type"]) in INVALID:
+        return (*location, error["type"])
+    if location == ("body",) and isinstance(error["input"], bytes):
+        return ("body", "undeclared")  # FastAPI leaves a body unparsed that is not sent as JSON
+    return location if location in INVALID else ("body",)
 
 
 async def on_database_unavailable(request: Request, error: Exception) -> JSONResponse:

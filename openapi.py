@@ -11,7 +11,7 @@ from schemas import ErrorResponse
 
 
 def documented(*errors: APIError | type[APIError]) -> dict[int | str, dict[str, Any]]:
-    """The entries of an operation's `responses` for the errors that it can give."""
+    """Build the `responses` of an operation that can raise these errors."""
     entries: dict[int | str, dict[str, Any]] = {}
     for error in (error() if isinstance(error, type) else error for error in errors):
         entry = entries.setdefault(
@@ -29,7 +29,7 @@ def documented(*errors: APIError | type[APIError]) -> dict[int | str, dict[str, 
 
 
 def documented_headers(examples: Mapping[str, str]) -> dict[str, Any]:
-    """The part of an entry of `responses` that describes these headers."""
+    """Build the part of an entry of `responses` that describes these headers."""
     headers = {
         name: {"schema": {"type": "string"}, "example": example}
         for name, example in examples.items()
@@ -39,8 +39,8 @@ def documented_headers(examples: Mapping[str, str]) -> dict[str, Any]:
 
 class DocumentedAPI(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """FastAPI's document, with the security scheme that `get_current_user` stands for, and
-        without the 422 that FastAPI adds and this API never sends.
+        """Add the security scheme that `get_current_user` implements, and remove the 422 that
+        FastAPI documents and this API never sends.
         """
         document = super().openapi()
         components = document["components"]

@@ -1,6 +1,6 @@
-"""How a success is written: the envelope, around rows of the table.
+"""Responses of success: the envelope, serialized around rows of the table.
 
-Rows need no validation and no models: twenty are written in half of the time.
+The rows go without validation and response models: twenty are serialized in half of the time.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ def successful_list(parts: Iterator[list[Any]], message: str) -> Response:
     first = next(parts, [])
     if len(first) < ROWS_AT_ONCE:
         return success(first, message)
-    return StreamingResponse(_written(first, parts, message), media_type=JSON)
+    return StreamingResponse(_serialized(first, parts, message), media_type=JSON)
 
 
-async def _written(
+async def _serialized(
     first: list[Any], parts: Iterator[list[Any]], message: str
 ) -> AsyncIterator[bytes]:
-    """A long list, part by part, so that the event loop serves others in between."""
+    """Serialize a long list part by part, so that the event loop serves others in between."""
     yield b'{"data":[' + to_json(first)[1:-1]
     for part in parts:
         await asyncio.sleep(0)

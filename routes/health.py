@@ -1,4 +1,4 @@
-"""What a platform probes: the process, and the database."""
+"""The probes of a platform: liveness (`/health`) and readiness (`/ready`)."""
 
 from typing import Annotated
 
@@ -16,13 +16,13 @@ router = APIRouter(tags=["operation"])
 @router.head("/health", include_in_schema=False)
 @router.get("/health")
 async def health() -> HealthResponse:
-    """The process lives. The database is not asked."""
+    """Answer while the process lives, without asking the database."""
     return HealthResponse(status="healthy")
 
 
 @router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses=documented(ServiceUnavailable))
 async def ready(given: Annotated[EngineExecutor, Depends(GetExecutor())]) -> ReadyResponse:
-    """The database answers, and can be written to."""
+    """Check that the database answers and can be written to."""
     await executor_of(given).execute(WRITE_NOTHING, {})
     return ReadyResponse(status="ready")
