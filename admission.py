@@ -1,4 +1,4 @@
-"""Admission control: how many requests use the database at a time, and who waits for a turn."""
+"""Admission control: limit how many requests use the database at a time, and queue the others."""
 
 import asyncio
 from collections import deque
@@ -9,16 +9,15 @@ TURN_SECONDS = 2.5
 
 
 class Overloaded(Exception):
-    """No turn came in time. Nothing was sent to the database."""
+    """The request had to wait too long. Nothing was sent to the database."""
 
 
 class Turns:
-    """An asynchronous context manager that at most `size` requests are inside of.
+    """A semaphore for at most `size` requests, as an asynchronous context manager.
 
-    The others wait: first come, first served, as long as everybody's turn comes in time. A request
-    that waited in vain shows that more is asked for than can be served; until nobody waits any
-    more, the newest is served first then. Otherwise every answer would come as late as the limit
-    allows, and for as long after the load as the limit is.
+    Requests wait first in, first out, until one waits longer than `TURN_SECONDS` and is refused:
+    more is asked for than can be served. From then on the newest goes first, until no request
+    waits. In the old order every request would wait until just before its refusal.
     """
 
     def __init__(self, size: int) -> None:
@@ -40,7 +39,7 @@ class Turns:
             if turn in self._waiting:
                 self._waiting.remove(turn)
             elif not turn.cancelled() and turn.exception() is None:
-                self._pass_on()  # the turn came at the same moment
+                self._pass_on()  # the turn came together with the cancellation
             raise
         finally:
             limit.cancel()

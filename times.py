@@ -1,4 +1,4 @@
-"""Times in a table: aware UTC in Python, whatever the zones of the process and the database are.
+"""The type of a column of times: aware UTC in Python, whatever the process and the database say.
 
 Columns without a zone hold UTC: `timestamp`, which other code may have made, and SQLite's texts.
 """
@@ -12,22 +12,22 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeEngine
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-# What stands for times that Python does not have: PostgreSQL knows others, and infinity.
+# Stand for the times that PostgreSQL has and Python has not, infinity included.
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 def parse(text: str) -> datetime:
-    """The time that a database writes so, in UTC."""
+    """Parse a database's text of a time, to UTC."""
     time = datetime.fromisoformat(text)
-    if time.tzinfo is UTC:  # nearly always: a conversion would cost as much as the parsing
+    if time.tzinfo is UTC:  # nearly always; a conversion costs as much as the parsing
         return time
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def parse_postgresql(text: Any, cursor: object) -> datetime | None:
-    """A typecaster of psycopg2, which passes null to it too. Gives the nearest time that Python
-    has.
+    """Parse as a typecaster of psycopg2, which passes null as None. Gives the nearest time that
+    Python has.
     """
     if text is None:
         return None
@@ -40,7 +40,7 @@ def parse_postgresql(text: Any, cursor: object) -> datetime | None:
 
 
 def _parse_sqlite(value: Any) -> datetime | None:
-    """None for what is no time: SQLite stores anything in any column."""
+    """Give None for what is no time: SQLite stores anything in any column."""
     try:
         return parse(value)
     except (TypeError, ValueError, OverflowError):
