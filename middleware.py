@@ -23,35 +23,35 @@ requests = logging.getLogger("tasks.requests")
 
 # `Upgrade`: uvicorn's parser httptools takes what follows the headers for the other protocol. The
 # body never arrives, and what is read later is parsed as further requests. CONNECT does the same.
-# `Expect`: a sender that has its answer may keep back the body that the server still waits for.
-IN_DOUBT = frozenset({b"upgrade", b"expect"})
-# A proxy may have gone by the other one (RFC 9112, section 6.1).
+# `Expect`: a client that has its response may not send the body that the server still waits for.
+AMBIGUOUS = frozenset({b"upgrade", b"expect"})
+# A proxy may have framed the request by the one that the server ignores (RFC 9112, section 6.1).
 BOTH_LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
 
 REQUEST_ID_HEADER = b"x-request-id"
-SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 
 BODY_BYTES_MAX = 64 * 1024
 
 
 class FramingInDoubt:
-    """Closes the connection after the answer to a request whose end is in doubt, so that none of
-    its bytes is taken for another request. Those that were read as such wait until this one is
-    answered, and after `Connection: close` uvicorn starts none of them.
+    """Closes the connection after the response to a request whose end is ambiguous, so that none
+    of the request's bytes is taken for another request (request smuggling). Uvicorn parses such
+    bytes in advance, but handles no further request after a response with `Connection: close`.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _is_in_doubt(scope):
+        if scope["type"] == "http" and _is_ambiguous(scope):
             send = _closing(send)
         await self.app(scope, receive, send)
 
 
-def _is_in_doubt(scope: Scope) -> bool:
+def _is_ambiguous(scope: Scope) -> bool:
     names = {name for name, _ in scope["headers"]}
-    return scope["method"] == "CONNECT" or not names.isdisjoint(IN_DOUBT) or names >= BOTH_LENGTHS
+    return scope["method"] == "CONNECT" or not names.isdisjoint(AMBIGUOUS) or names >= BOTH_LENGTHS
 
 
 def _closing(send: Send) -> Send:
@@ -64,8 +64,8 @@ def _closing(send: Send) -> Send:
 
 
 class RequestLog:
-    """Gives each request an id and a log line, keeps its URL out of its span, and forbids caches to
-    keep any answer.
+    """Gives each request an id and a log line, keeps the request's URL out of its span, and
+    forbids caches to store the response.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -96,7 +96,7 @@ class RequestLog:
 
 
 def _redact_span(scope: Scope) -> None:
-    """Overwrite what FastAPI has put into the request's span; attributes cannot be removed."""
+    """Overwrite the URL that FastAPI put into the request's span: attributes cannot be removed."""
     span = trace.get_current_span()
     if span.is_recording():
         span.set_attribute("url.path", "REDACTED")
@@ -117,7 +117,7 @@ def _log_request(scope: Scope, status: int, milliseconds: float) -> None:
         "milliseconds": round(milliseconds, 1),
     }
     text, values = "%s %s %d %.1f ms", (method, route, status, milliseconds)
-    # `log.info` would look through the stack for its caller, which costs more than the line.
+    # `requests.info` would search the stack for its caller, which costs more than the line.
     record = requests.makeRecord(
         requests.name, logging.INFO, __file__, 0, text, values, None, extra={"fields": fields}
     )
@@ -126,14 +126,15 @@ def _log_request(scope: Scope, status: int, milliseconds: float) -> None:
 
 def _request_id_of(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
-        if name == REQUEST_ID_HEADER and SANE_REQUEST_ID.fullmatch(value):
+        if name == REQUEST_ID_HEADER and REQUEST_ID.fullmatch(value):
             return bytes(value)
     return token_hex(16).encode()
 
 
 class CrashBoundary:
-    """Turns a crash into the 500 of the contract. It stands inside CORS, so that a browser can
-    read the answer; Starlette's own crash handler stands outside."""
+    """Turns a crash into a 500 inside the CORS middleware, so that a browser can read the 500.
+    Starlette's own crash handler runs outside that middleware.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -151,7 +152,7 @@ class CrashBoundary:
         except Exception as error:
             if scope["type"] != "http":
                 raise
-            # Not `log.exception`, which writes the texts of all exceptions.
+            # `log.exception` would write the texts of all exceptions.
             log.error("Crash while answering a request\n%s", traceback_of(error))  # noqa: TRY400
             if started:
                 raise
@@ -159,10 +160,10 @@ class CrashBoundary:
 
 
 class BodyLimit:
-    """Reads a request's body and hands it on whole, or answers 413; or 400 where the request asks
-    for another protocol, as its body does not arrive then (`FramingInDoubt`).
+    """Reads a request's body and passes the body on whole, or answers 413. A body with `Upgrade`,
+    which never arrives (`FramingInDoubt`), is answered with 400.
 
-    FastAPI's own `max_body_size` answers in plain text, and only where a route reads the body.
+    FastAPI's own `max_body_size` answers in plain text, and only if a route reads the body.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -174,13 +175,13 @@ class BodyLimit:
             return
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"0")
-        # From HTTP/2 on, a body needs neither header.
+        # From HTTP/2 on, a body needs neither Content-Length nor Transfer-Encoding.
         has_no_body = scope.get("http_version", "1.1") < "2" and b"transfer-encoding" not in headers
         if length == b"0" and has_no_body:
             await self.app(scope, receive, send)
             return
         body = b""
-        # Python refuses to read a number of thousands of digits.
+        # `int` raises ValueError for thousands of digits.
         too_large = length.isdigit() and (len(length) > 18 or int(length) > BODY_BYTES_MAX)
         if not too_large and b"upgrade" in headers:
             refusal = ValidationFailed(UPGRADE_WITH_BODY)
@@ -198,21 +199,17 @@ class BodyLimit:
             await error_response(PayloadTooLarge())(scope, receive, send)
             return
 
-        whole: Message | None = {"type": "http.request", "body": body, "more_body": False}
+        whole = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def receive_whole() -> Message:
-            nonlocal whole
-            if whole is None:
-                return await receive()
-            message, whole = whole, None
-            return message
+            return next(whole, None) or await receive()
 
         await self.app(scope, receive_whole, send)
 
 
 class SentPath:
-    """Lets routes match the path as it was sent, where `%2F` in a user's id is no separator; what
-    holds text is unquoted where it is read. One slash at the end is ignored.
+    """Lets routes match the path as it was sent, where `%2F` in a user's id is no separator. An
+    endpoint unquotes the id itself. One slash at the end of a path is ignored.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -220,7 +217,7 @@ class SentPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            sent = scope.get("raw_path")  # which ASGI leaves optional
+            sent = scope.get("raw_path")  # optional in ASGI
             path = sent.decode("latin-1") if sent else quote(scope["path"])
             if path.endswith("/") and path != scope.get("root_path", "") + "/":
                 path = path[:-1]
