@@ -1,6 +1,6 @@
-"""Start and stop. The start makes the tables, in a database that may still be waking up.
+"""Start and stop. The start creates the tables, in a database that may still be waking up.
 
-Only what may pass is waited for. What cannot ends the start with one line that says what to do.
+A transient error is retried. Any other ends the start with one line that says what to do.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ from settings import StartupError, get_settings
 
 log = logging.getLogger("tasks.database")
 
-# The pauses between the tries.
+# The pauses between the attempts.
 DELAYS_SECONDS = (0.5, 1, 2, 4, 4, 4, 4)
 
 CREDENTIALS = "NEON_DATABASE_URL needs the user and the password that the server knows"
 TLS = "sslmode and certificates in NEON_DATABASE_URL must fit the server"
-# What never passes, and what helps. A refused connection brings no SQLSTATE, only the server's
-# text. One that is not here, or is in another language, is waited for in vain, like a database that
-# does not answer.
+# Permanent errors by their texts, and what to do about each. A refused connection has no SQLSTATE,
+# only the server's text. For a text that is not here, or is in another language, the start retries,
+# as for a database that does not answer.
 ADVICE = {
     r"password authentication failed|no such user|SASL authentication failed": CREDENTIALS,
     r'role ".*" does not exist|Tenant or user not found': CREDENTIALS,
@@ -70,7 +70,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 class OneLineStartupFailure:
-    """Tells the operator why the server cannot start in one line, instead of a traceback."""
+    """Logs in one line, instead of a traceback, why the server cannot start."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -87,7 +87,7 @@ class OneLineStartupFailure:
 
 
 async def create_tables_when_reachable() -> None:
-    """`create_tables`, for a database that may still be waking up."""
+    """Create the tables, and retry while the database may still be waking up."""
     delays = iter(DELAYS_SECONDS)
     with _default_signal_handlers():
         while True:
@@ -96,16 +96,13 @@ async def create_tables_when_reachable() -> None:
             except DBAPIError as error:
                 reason = str(error.orig).strip().partition("\n")[0]
                 advice = _advice_on(reason)
-                if advice or not database.is_unavailable(error):
-                    raise StartupError(
-                        f"The database cannot be used ({database.describe(database.engine)}): "
-                        + "; ".join(filter(None, (reason, advice)))
-                    ) from None
-                delay = next(delays, None)
+                is_transient = not advice and database.is_unavailable(error)
+                delay = next(delays, None) if is_transient else None
                 if delay is None:
                     raise StartupError(
-                        "The database cannot be reached "
-                        f"({database.describe(database.engine)}): {reason}"
+                        f"The database cannot be {'reached' if is_transient else 'used'}"
+                        f" ({database.describe(database.engine)}): "
+                        + "; ".join(filter(None, (reason, advice)))
                     ) from None
                 log.warning(
                     "The database does not answer yet, trying again in %s s: %s", delay, reason
@@ -114,7 +111,7 @@ async def create_tables_when_reachable() -> None:
 
 
 def _advice_on(reason: str) -> str | None:
-    """What helps, if this never passes by itself."""
+    """Say what to do about a permanent error. None if the error may be transient."""
     for pattern, advice in ADVICE.items():
         found = re.search(pattern, reason)
         if found:
@@ -124,12 +121,12 @@ def _advice_on(reason: str) -> str | None:
 
 @contextmanager
 def _default_signal_handlers() -> Iterator[None]:
-    """Let SIGTERM and SIGINT end the process at once: nothing has begun that needs an orderly end.
+    """Let SIGTERM and SIGINT end the process at once, since no request needs an orderly end yet.
 
-    Uvicorn's own handlers only note the signal until the start is over.
+    Uvicorn's own handlers would act only after the start.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # a test's: only the main thread may set handlers
+        yield  # in a TestClient's thread; only the main thread may set handlers
         return
     numbers = (signal.SIGTERM, signal.SIGINT)
     handlers = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
