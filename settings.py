@@ -1,7 +1,7 @@
 """The environment: names, defaults and validation of every setting.
 
 Values come from the process environment or from `.env` beside this file; an empty value means
-"not set". Nothing here connects to anything.
+"not set". This module opens no connection.
 """
 
 import re
@@ -21,13 +21,13 @@ from sqlalchemy.exc import ArgumentError
 HERE = Path(__file__).resolve().parent
 PLACEHOLDER_SECRET = "your-32-char-secret-here"  # noqa: S105 (refused as a secret)
 
-# JavaScript's parseInt, which reads the version for Better Auth, ignores what follows its digits.
+# Better Auth reads the version with JavaScript's parseInt, which ignores what follows the digits.
 VERSION_AND_SECRET = re.compile(r"\s*([+-]?[0-9]+)[^:]*:(.*)", re.DOTALL)
 
-# STARTUP_FAILURE of Uvicorn, which starts no worker again that ended with this code.
+# Uvicorn's STARTUP_FAILURE: uvicorn does not restart a worker that exits with this code.
 EXIT_CODE_NO_RESTART = 3
 
-# Query parameters that hosts put into URLs for Prisma; libpq refuses a connection that names them.
+# Query parameters that hosts put into URLs for Prisma; libpq refuses a URL that has one.
 PRISMA_OPTIONS = frozenset({"pgbouncer", "connection_limit", "pool_timeout", "schema"})
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 PORT_MAX = 65535
@@ -49,7 +49,7 @@ def http_url(value: str) -> str:
 
 
 def origin_of(url: str) -> str:
-    """The origin of `url` as browsers send it: lower case, without a default port."""
+    """Reduce `url` to its origin as browsers send it: lower case, without a default port."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     default_port = {"http": 80, "https": 443}[parts.scheme]
@@ -68,9 +68,9 @@ def comma_separated(value: str) -> tuple[str, ...]:
 
 
 def database_url(value: str) -> URL:
-    """Any PostgreSQL URL that Neon or another host hands out, or an explicit SQLite one."""
+    """Parse any PostgreSQL URL that Neon or another host hands out, or a URL of SQLite."""
     try:
-        # Neon's console shows the URL as an argument of psql, too.
+        # Neon's console also shows the URL as an argument of psql.
         url = make_url(value.strip().removeprefix("psql ").strip(" '\""))
     except (ArgumentError, ValueError):
         raise ValueError("is not a database URL") from None
@@ -82,7 +82,7 @@ def database_url(value: str) -> URL:
     if backend not in {"postgres", "postgresql"}:
         raise ValueError("must start with postgresql:// (or sqlite:///)")
     if value.count("@") > 1:
-        # What follows the first @ would be taken for the host, which the log names.
+        # SQLAlchemy takes what follows the first @ for the host, which the log shows.
         raise ValueError("has an @ in its password, which must be written as %40")
     return _postgresql_url(url)
 
@@ -90,7 +90,7 @@ def database_url(value: str) -> URL:
 def _postgresql_url(url: URL) -> URL:
     if not url.host and "host" not in url.query:
         raise ValueError("names no host")
-    # SQLAlchemy reads a bare postgresql:// as psycopg 3.
+    # SQLAlchemy's default driver for postgresql:// is psycopg 3.
     url = url.set(drivername="postgresql+psycopg2").difference_update_query(PRISMA_OPTIONS)
     for option in url.query:
         try:
@@ -105,7 +105,7 @@ def _postgresql_url(url: URL) -> URL:
 
 
 def versioned_secrets(value: str) -> tuple[str, ...]:
-    """Parse `2:new,1:old` as Better Auth's `parseSecretsEnv` does. Errors quote nothing of it."""
+    """Parse `2:new,1:old` as Better Auth's `parseSecretsEnv` does. Errors quote no secret."""
     secrets: dict[int, str] = {}
     for position, entry in enumerate(value.split(","), 1):
         match = VERSION_AND_SECRET.fullmatch(entry)
@@ -138,7 +138,7 @@ Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(versioned_s
 
 
 class Settings(BaseSettings):
-    """Every setting, validated once and then frozen. Secrets do not show in its `repr`."""
+    """Every setting, validated once and then frozen. The `repr` shows no secret."""
 
     model_config = SettingsConfigDict(
         env_file=HERE / ".env",
@@ -170,7 +170,7 @@ class Settings(BaseSettings):
 
     @property
     def jwks_url(self) -> str:
-        """Where Better Auth lists its keys. A path in its URL is its own base path."""
+        """The URL of Better Auth's JWKS. A path in BETTER_AUTH_URL is Better Auth's base path."""
         base_path = "" if urlsplit(self.better_auth_url).path else "/api/auth"
         return self.better_auth_jwks_url or f"{self.better_auth_url}{base_path}/jwks"
 
@@ -195,7 +195,7 @@ class Settings(BaseSettings):
         return tuple(value for value in values if not value.isspace())
 
     def required_secret(self) -> str:
-        """The secret that the front end signs with. Raises `StartupError` if there is none."""
+        """Give the secret that the front end signs with. Raises `StartupError` without one."""
         secrets = self.shared_secrets
         if not secrets:
             raise StartupError("BETTER_AUTH_SECRET is not set: use the front end's own value")
@@ -209,7 +209,7 @@ class Settings(BaseSettings):
 
 @lru_cache
 def get_settings() -> Settings:
-    """The settings of this process. An invalid one ends the process with one line on stderr."""
+    """Read the settings once. An invalid one ends the process with one line on stderr."""
     try:
         return Settings()
     except ValidationError as error:
