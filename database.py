@@ -268,7 +268,7 @@ def is_unavailable(error: DBAPIError) -> bool:
     """Whether what went wrong passes without a change of the code or of the database."""
     code = getattr(error.orig, "pgcode", None)
     if code is not None:
-        return postgres.passes(code)
+        return postgres.is_transient(code)
     if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
         return False  # SQLite's word for a wrong statement
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)

@@ -1,8 +1,8 @@
-"""psycopg2 on the event loop: an engine whose statements wait without a thread, and not for ever.
+"""psycopg2 on the event loop: an engine whose statements wait without a thread, within limits.
 
-psycopg2 is synchronous, but asks a wait callback to wait for its socket. A statement runs in a
+psycopg2 is synchronous, but calls a wait callback to wait for its socket. A statement runs in a
 greenlet on the event loop, and the callback lets the loop wait (`_wait`): a thousand requests can
-wait without a thousand threads. Where no loop can wait, psycopg2 waits in its thread.
+wait without a thousand threads. Outside a greenlet the callback blocks its thread.
 """
 
 import asyncio
@@ -31,56 +31,56 @@ log = logging.getLogger("tasks.database")
 
 # How these limits depend on each other and on others: docs/architecture.md, "Limits of time".
 
-# The longest that PostgreSQL works on one statement, waiting for locks included.
+# The longest that PostgreSQL executes one statement, waiting for locks included.
 STATEMENT_SECONDS = 4
-# What the server is given to report that limit. It always gives up before the request does, so that
-# a connection is never replaced while the server still works for it.
+# The time for the server to report its own statement timeout. The server always gives up before the
+# request does, so that no connection is replaced while the server still works for it.
 REPORT_SECONDS = 1
-# The longest that a thread waits for PostgreSQL: for a new connection, which wakes a sleeping Neon,
-# or for a statement at the start.
-THREAD_SECONDS = 5
+# The longest that a blocking call waits for PostgreSQL: for a new connection, which resumes a
+# suspended Neon, or for a statement at the start.
+BLOCKING_SECONDS = 5
 A_DAY_SECONDS = 24 * 3600
-# A connection that is younger leads to where the database's name leads now.
+# A younger connection leads to the server to which the database's name resolves now.
 YOUNG_SECONDS = 2
 
-# psycopg2's typecaster of the types `timestamp` and `timestamptz`, which have these numbers.
+# psycopg2's typecaster of `timestamp` and `timestamptz`, by their OIDs.
 TIMES = new_type((1114, 1184), "TIMES", parse_postgresql)
 
-# What passes by itself, by SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
+# Transient errors, by SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 READ_ONLY = "25006"
-PASSING_STATES = frozenset(
+TRANSIENT_STATES = frozenset(
     {
         READ_ONLY,  # a replica, or a primary during its failover
-        "25P03",  # idle in transaction too long, as the database is set up
-        "25P04",  # likewise, a transaction that took too long
+        "25P03",  # idle in transaction too long, for the database's settings
+        "25P04",  # a transaction that took too long, for the database's settings
         "72000",  # snapshot too old
     }
 )
-PASSING_CLASSES = frozenset(
+TRANSIENT_CLASSES = frozenset(
     {
         "08",  # connection exception
         "40",  # transaction rollback: a deadlock, say
         "53",  # insufficient resources: disk full, out of memory, too many connections
-        "55",  # object not in prerequisite state: a lock that was not to be had
+        "55",  # object not in prerequisite state: a lock that is not available
         "57",  # operator intervention: shutdown, start, statement timeout
-        "58",  # system error: what its disk did not do
+        "58",  # system error: an I/O error of the server's disk
     }
 )
 # Too long for its column; a character that the database's encoding does not have.
 CANNOT_STORE_TEXT = frozenset({"22001", "22P05"})
 
-# When the current request gives up, by `time.monotonic`. Connecting ends by then; on the server, a
-# statement ends before.
+# When the current request gives up, by `time.monotonic`. Connecting ends at the deadline,
+# and a statement ends on the server before.
 deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 
 
-def passes(sqlstate: str) -> bool:
-    """Whether what went wrong passes without a change of the code or of the database."""
-    return sqlstate[:2] in PASSING_CLASSES or sqlstate in PASSING_STATES
+def is_transient(sqlstate: str) -> bool:
+    """Whether the error passes without a change of the code or of the database."""
+    return sqlstate[:2] in TRANSIENT_CLASSES or sqlstate in TRANSIENT_STATES
 
 
 class OwnConnection(PsycopgConnection):
-    """A connection of this service, which `_wait` tells from others in the process."""
+    """A connection of this service, which `_wait` distinguishes from others in the process."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -89,10 +89,10 @@ class OwnConnection(PsycopgConnection):
 
 
 class BoundedCursor(psycopg2.extensions.cursor):
-    """Sends a limit of time with each statement.
+    """Sends a `statement_timeout` with each statement.
 
-    In the statement's own query string the limit costs no round trip and ends with it. PgBouncer
-    refuses it as a connection's option, and a plain SET would reach other clients there.
+    A SET LOCAL in the statement's own query string costs no round trip and ends with the statement.
+    PgBouncer refuses the setting as a connection's option, and would show a plain SET to others.
     """
 
     def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 (psycopg2's name)
@@ -104,7 +104,7 @@ class BoundedCursor(psycopg2.extensions.cursor):
 
 
 def parts_of(cursor: BoundedCursor, size: int) -> list[list[tuple[Any, ...]]]:
-    """All rows, in parts of `size`. The event loop, if it waits here, turns between two of them."""
+    """Fetch all rows in parts of `size`. In a greenlet, the event loop runs between two parts."""
     parts = []
     while part := cursor.fetchmany(size):
         parts.append(part)
@@ -116,21 +116,21 @@ def parts_of(cursor: BoundedCursor, size: int) -> list[list[tuple[Any, ...]]]:
 
 
 def make_engine(url: URL, **pool_options: Any) -> Engine:
-    """An engine in AUTOCOMMIT: no `BEGIN` or `COMMIT` travels, and nothing needs a connection to
-    remember anything between statements, as PgBouncer's transaction mode requires.
+    """Make an engine in AUTOCOMMIT: it sends no `BEGIN` or `COMMIT`, and keeps no state in a
+    connection between statements, as PgBouncer's transaction mode requires.
     """
     engine = create_engine(
         url,
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
-        use_native_hstore=False,  # would ask every new connection for a type that is not used
+        use_native_hstore=False,  # a query on every new connection, for a type that is not used
         connect_args={
             "connection_factory": OwnConnection,
             "cursor_factory": BoundedCursor,
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
-            "tcp_user_timeout": THREAD_SECONDS * 1000,
+            "tcp_user_timeout": BLOCKING_SECONDS * 1000,
             "application_name": "tasks-api",
             "client_encoding": "utf8",  # whatever the URL, PGCLIENTENCODING or the database says
         },
@@ -141,26 +141,25 @@ def make_engine(url: URL, **pool_options: Any) -> Engine:
     engine.dialect.do_ping = _is_open  # type: ignore[method-assign, assignment]
     event.listen(engine, "first_connect", _warn_of_encoding)
     event.listen(engine, "do_connect", _connect_in_thread)
-    event.listen(engine, "handle_error", _distrust_pool)
+    event.listen(engine, "handle_error", _invalidate)
     return engine
 
 
 def _is_open(connection: Any) -> bool:
-    """What SQLAlchemy's `pool_pre_ping` asks, without its round trip for each request.
+    """Replace the ping of `pool_pre_ping`, which is a round trip for each request.
 
-    An idle connection becomes readable only when the server closes it. No statement is sent again
-    instead, which could write twice.
+    An idle connection becomes readable only when the server closes it. Retries would need no ping,
+    but could write twice.
     """
     if _is_ready(connection.fileno(), POLL_READ, seconds=0):
-        raise DisconnectionError(
-            "closed by the server while idle"
-        )  # only this one: others may live
+        # `invalidate_pool` stays False: the other connections may live.
+        raise DisconnectionError("closed by the server while idle")
     return True
 
 
 def _warn_of_encoding(connection: Any, record: object) -> None:
     encoding = connection.info.parameter_status("server_encoding")
-    if encoding not in {None, "UTF8"}:  # a pooler may not tell
+    if encoding not in {None, "UTF8"}:  # a pooler may not report it
         log.warning(
             "The database has the encoding %s and cannot store every text, which is then"
             " refused with 400: move it to one of ENCODING 'UTF8'",
@@ -171,7 +170,7 @@ def _warn_of_encoding(connection: Any, record: object) -> None:
 def _connect_in_thread(
     dialect: Dialect, record: object, args: list[Any], options: dict[str, Any]
 ) -> PsycopgConnection | None:
-    # libpq resolves names blockingly, and asynchronously it ignores `connect_timeout`.
+    # libpq blocks while it resolves names, and ignores `connect_timeout` when it is asynchronous.
     if in_greenlet():
         connect = partial(psycopg2.connect, *args, **options)
         connection: PsycopgConnection = await_only(run_sync(connect, abandon_on_cancel=True))
@@ -179,28 +178,27 @@ def _connect_in_thread(
     return None
 
 
-def _distrust_pool(context: ExceptionContext) -> None:
-    """Have SQLAlchemy replace the pool's connections, each when it is used next, if one shows that
-    the others are of no use either.
+def _invalidate(context: ExceptionContext) -> None:
+    """Have SQLAlchemy invalidate the pool, whose connections are then replaced on next use, if the
+    error concerns all of them.
     """
     error = context.original_exception
     if isinstance(error, asyncio.CancelledError):
-        # The server did not even report its own limit in time: it is silent.
+        # The server did not even report its own statement timeout: its connections are dead.
         context.invalidate_pool_on_disconnect = time.monotonic() >= deadline.get()
     elif getattr(error, "pgcode", None) == READ_ONLY and context.connection:
-        # After a failover, what was connected before leads to what is a replica now.
+        # After a failover, older connections lead to the former primary, a replica now.
         connection = context.connection.connection.dbapi_connection
         assert isinstance(connection, OwnConnection)
         context.is_disconnect = time.monotonic() - connection.opened > YOUNG_SECONDS
 
 
 def can_wait_on_loop(engine: Engine) -> bool:
-    """Whether a statement can wait on the event loop. It cannot
+    """Whether a statement can wait on the event loop. A statement cannot
 
     - with another driver than psycopg2;
-    - before SQLAlchemy has learned the server's version, holding a lock that a greenlet must not
-      wait for;
-    - while sessions in threads have all connections, since it cannot wait for one of those;
+    - before SQLAlchemy's first connection, whose thread lock a greenlet must not wait for;
+    - while sessions in threads hold the whole pool, which a greenlet must not wait for either;
     - on Windows, whose event loop does not watch file descriptors.
     """
     return (
@@ -214,9 +212,9 @@ def can_wait_on_loop(engine: Engine) -> bool:
 
 def _wait(connection: PsycopgConnection) -> None:
     """psycopg2's wait callback: https://www.psycopg.org/docs/advanced.html#green-support"""
-    # The callback is the process's: it must not hurry the connections of others, a test's say.
+    # The whole process has one callback: set no limit to connections of others, such as a test's.
     if isinstance(connection, OwnConnection):
-        end = min(time.monotonic() + THREAD_SECONDS, deadline.get())
+        end = min(time.monotonic() + BLOCKING_SECONDS, deadline.get())
     else:
         end = time.monotonic() + A_DAY_SECONDS
     while (state := connection.poll()) != POLL_OK:

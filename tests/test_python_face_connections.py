@@ -149,7 +149,7 @@ def test_other_connections_of_the_process_are_not_hurried(
     postgresql_url: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """psycopg2 has one wait callback for the whole process, and the service sets it."""
-    monkeypatch.setattr(postgres, "THREAD_SECONDS", 0.05)
+    monkeypatch.setattr(postgres, "BLOCKING_SECONDS", 0.05)
     engine = create_engine(postgresql_url)
 
     with engine.connect() as connection:
