@@ -1,8 +1,8 @@
 """The engine, its pool, sessions, and the tables.
 
-A request sends one statement, and waits for it without blocking the event loop: on PostgreSQL in a
-greenlet on the loop itself (`postgres.py`); on SQLite, and in whatever session a test puts in the
-place of `get_db`, in FastAPI's thread pool.
+A request executes one statement without blocking the event loop: on PostgreSQL in a greenlet on the
+loop itself (`postgres.py`); on SQLite, and in any session with which a test overrides `get_db`, in
+FastAPI's thread pool.
 """
 
 import asyncio
@@ -13,17 +13,13 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Executable, event
 from sqlalchemy.engine import URL, Engine
-from sqlalchemy.exc import (
-    DBAPIError,
-    InterfaceError,
-    OperationalError,
-)
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.util import greenlet_spawn
@@ -36,21 +32,18 @@ from settings import get_settings
 
 log = logging.getLogger("tasks.database")
 
-# The longest that a request whose turn has come works: it takes a connection and sends a statement.
-# Without an answer by then, the server did not even report its own limit: it is silent.
+# The longest that a request whose turn has come waits for a connection and its statement. If no
+# answer came by then, the server did not even report its own statement timeout: it is silent.
 WORK_SECONDS = 5.25
-# When it makes sense to come back after a 503: in general, and (at random between) in an overload.
+# `Retry-After` of a 503: in general, and in an overload, where it is random within this range.
 RETRY_SECONDS = 2
 OVERLOAD_RETRY_SECONDS = (2, 6)
 # The longest that a writer waits for other writers of the SQLite file.
 SQLITE_LOCK_SECONDS = 5
-# Of a long list: what is read and written before the event loop serves others.
+# How many rows of a long list are fetched and serialized before the event loop serves others.
 ROWS_AT_ONCE = 200
 # Serialises workers that start together. Any number does, as long as nobody else uses it.
 CREATE_TABLES_LOCK = 7_233_710_045
-
-
-T = TypeVar("T")
 
 
 class DatabaseUnavailable(Exception):
@@ -62,11 +55,11 @@ class DatabaseUnavailable(Exception):
 
 
 class UnstorableText(Exception):
-    """The database cannot store, or compare, a text of the request. The text is for the log."""
+    """The database cannot store or compare a string of the request. The text is for the log."""
 
 
 def make_engine(url: URL) -> Engine:
-    """An engine for `url` that connects on first use."""
+    """Make an engine for `url`, which connects on first use."""
     if url.get_backend_name() == "sqlite":
         return _make_sqlite_engine(url)
     return postgres.make_engine(url, **_pool_options())
@@ -84,8 +77,8 @@ def _make_sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def use_write_ahead_log(connection: sqlite3.Connection, record: object) -> None:
-        # So that readers and a writer do not wait for each other. It is the file's, not the
-        # connection's: while another worker switches it, SQLite refuses at once.
+        # Readers and a writer do not wait for each other in WAL mode. The mode is the file's: while
+        # another worker switches the mode, SQLite refuses at once.
         with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
 
@@ -93,13 +86,13 @@ def _make_sqlite_engine(url: URL) -> Engine:
 
 
 def _pool_options() -> dict[str, Any]:
-    # No overflow: the size is the promise to the server. `_turns` lets in only as many requests,
-    # so the pool itself never makes one wait.
+    # No overflow: operators size the server for `pool_size`. `_turns` admits only as many requests,
+    # so that no request waits for the pool itself.
     return {
         "pool_size": get_settings().database_pool_size,
         "max_overflow": 0,
         "pool_timeout": WORK_SECONDS,
-        "pool_use_lifo": True,  # the rest idles, so that Neon can close it and sleep
+        "pool_use_lifo": True,  # the rest of the pool idles, so that Neon can suspend
     }
 
 
@@ -137,18 +130,18 @@ def get_db() -> Iterator[Session]:
         yield session
 
 
-# What a statement gives back, in parts of at most `ROWS_AT_ONCE` rows.
+# The rows of a statement's result, in parts of at most `ROWS_AT_ONCE`.
 Rows = Iterator[Sequence[Sequence[Any]]]
 
 
 class Executor(Protocol):
-    """Runs a request's one statement, and commits."""
+    """Executes a request's one statement, and commits."""
 
     async def execute(self, statement: Executable, values: Mapping[str, Any]) -> Rows: ...
 
 
 class EngineExecutor:
-    """Runs statements on connections of an engine's pool."""
+    """Executes statements on connections of an engine's pool."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -164,8 +157,8 @@ class EngineExecutor:
         with self._engine.connect() as connection:
             result = connection.execute(statement, values)
             if isinstance(result.cursor, postgres.BoundedCursor):
-                # It gives Python's types by itself. Nothing is left to be read later: it would be
-                # lost with the connection, which is another request's by then.
+                # psycopg2 converts types itself. Fetch all rows now: later, the connection is
+                # another request's.
                 rows: Rows = iter(postgres.parts_of(result.cursor, ROWS_AT_ONCE))
             else:
                 rows = iter(list(result.partitions(ROWS_AT_ONCE)))
@@ -173,13 +166,13 @@ class EngineExecutor:
         return rows
 
 
-# An in-memory SQLite is one connection (`StaticPool`), however many sessions are made on it: one
-# session's rollback must not end another one's transaction.
+# All sessions on an in-memory SQLite share one connection (`StaticPool`): the rollback of one must
+# not end the transaction of another.
 _one_at_a_time = threading.Lock()
 
 
 class SessionExecutor:
-    """Runs statements in a test's session, which learns what they change."""
+    """Executes statements in a test's session, and keeps the session's objects up to date."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -201,11 +194,11 @@ class SessionExecutor:
 
 
 class GetExecutor:
-    """What the endpoints depend on in the place of `get_db`, and what `get_db` is replaced by.
+    """The dependency of the endpoints: gives the engine's executor, or an override of `get_db`.
 
-    FastAPI enters and leaves a synchronous generator in two hops to a thread, and an ORM session
-    around one statement costs as much as the statement. So they take the engine; but this is equal
-    to `get_db`, so FastAPI finds an override of `get_db` here too, and `executor_of` its session.
+    FastAPI runs a synchronous generator in two hops to a thread, and an ORM session around one
+    statement costs as much as the statement: production avoids both. An instance equals `get_db`,
+    so that FastAPI finds an override of `get_db` for it, whose session `executor_of` wraps.
     """
 
     async def __call__(self) -> EngineExecutor:
@@ -219,16 +212,15 @@ class GetExecutor:
 
 
 def executor_of(given: EngineExecutor | Session) -> Executor:
-    """The executor for what `GetExecutor`, or an override of `get_db`, gave."""
+    """Wrap the session of an override of `get_db`; `GetExecutor` itself gives an executor."""
     return given if isinstance(given, EngineExecutor) else SessionExecutor(given)
 
 
-async def _admitted(start: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-    """Wait for a turn, then for what `start` starts.
+async def _admitted(start: Callable[..., Awaitable[Rows]], *arguments: Any) -> Rows:
+    """Wait for a turn, then await what `start` gives. No statement is ever retried.
 
-    Raises `DatabaseUnavailable` when no turn comes within `TURN_SECONDS`, and then nothing was
-    sent; or when the database cannot be reached or does not answer within `WORK_SECONDS`. What was
-    sent is never sent again.
+    Raises `DatabaseUnavailable` if no turn comes within `TURN_SECONDS` (nothing was sent then), or
+    if the database cannot be reached or does not answer within `WORK_SECONDS`.
     """
     try:
         async with _turns():
@@ -239,7 +231,7 @@ async def _admitted(start: Callable[..., Awaitable[T]], *arguments: Any) -> T:
             finally:
                 postgres.deadline.reset(deadline)
     except Overloaded as refusal:
-        # Those that are refused together had better not come back together.
+        # Spread the retries of requests that were refused together.
         retry_after = random.randint(*OVERLOAD_RETRY_SECONDS)  # noqa: S311 (no secret)
         raise DatabaseUnavailable(str(refusal), retry_after) from None
     except (TimeoutError, PoolTimeoutError) as error:
@@ -256,7 +248,7 @@ _turns_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDic
 
 
 def _turns() -> Turns:
-    """A turn for each connection of the pool."""
+    """Get this event loop's turns: one for each connection of the pool."""
     loop = asyncio.get_running_loop()
     turns = _turns_of_loop.get(loop)
     if turns is None:
@@ -265,18 +257,18 @@ def _turns() -> Turns:
 
 
 def is_unavailable(error: DBAPIError) -> bool:
-    """Whether what went wrong passes without a change of the code or of the database."""
+    """Whether the error passes without a change of the code or of the database."""
     code = getattr(error.orig, "pgcode", None)
     if code is not None:
         return postgres.is_transient(code)
     if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
-        return False  # SQLite's word for a wrong statement
+        return False  # SQLite's code of a wrong statement
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 
 def reason_of(error: DBAPIError) -> str:
-    """What went wrong, without a text that may quote a statement's values."""
+    """Describe the error, without a text that may quote a statement's values."""
     code = getattr(error.orig, "pgcode", None)
-    if code is None:  # it is about the connection (or the SQLite file), not about a statement
+    if code is None:  # an error of the connection or the SQLite file, not of a statement
         return str(error.orig).strip().partition("\n")[0]
     return f"{type(error.orig).__name__}, SQLSTATE {code}"
