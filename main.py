@@ -6,7 +6,7 @@ from starlette.types import ASGIApp
 
 from errors import EXCEPTION_HANDLERS, PayloadTooLarge, ServerError
 from lifespan import OneLineStartupFailure, lifespan
-from middleware import BodyLimit, CrashBoundary, FramingInDoubt, RequestLog, SentPath
+from middleware import BodyLimit, CrashBoundary, RequestLog, SentPath, SmugglingGuard
 from openapi import DocumentedAPI, documented
 from routes import health, tasks
 from settings import get_settings
@@ -14,8 +14,8 @@ from settings import get_settings
 
 class TasksAPI(DocumentedAPI):
     def build_middleware_stack(self) -> ASGIApp:
-        """Starlette's, whose own crash handler is to end a connection in doubt too."""
-        return FramingInDoubt(super().build_middleware_stack())
+        """Put the guard outside Starlette's own crash handler, whose 500 must close too."""
+        return SmugglingGuard(super().build_middleware_stack())
 
 
 app: FastAPI = TasksAPI(

@@ -34,7 +34,7 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 BODY_BYTES_MAX = 64 * 1024
 
 
-class FramingInDoubt:
+class SmugglingGuard:
     """Closes the connection after the response to a request whose end is ambiguous, so that none
     of the request's bytes is taken for another request (request smuggling). Uvicorn parses such
     bytes in advance, but handles no further request after a response with `Connection: close`.
@@ -161,7 +161,7 @@ class CrashBoundary:
 
 class BodyLimit:
     """Reads a request's body and passes the body on whole, or answers 413. A body with `Upgrade`,
-    which never arrives (`FramingInDoubt`), is answered with 400.
+    which never arrives (`SmugglingGuard`), is answered with 400.
 
     FastAPI's own `max_body_size` answers in plain text, and only if a route reads the body.
     """
