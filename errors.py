@@ -95,7 +95,6 @@ BY_STATUS: Mapping[int, type[APIError]] = {
         Unauthorized,
         Forbidden,
         PathNotFound,
-        MethodNotAllowed,
         PayloadTooLarge,
         ServerError,
         ServiceUnavailable,
@@ -134,8 +133,7 @@ def _shaped(status: int, text: str, code: str, headers: Mapping[str, str] | None
     return JSONResponse(ErrorResponse(error=text, code=code).model_dump(), status, headers)
 
 
-async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, StarletteHTTPException)
+async def on_http_exception(request: Request, error: StarletteHTTPException) -> JSONResponse:
     if isinstance(error, APIError):
         return error_response(error)
     known = BY_STATUS.get(error.status_code)
@@ -145,7 +143,7 @@ async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
     return _shaped(status, status.phrase, status.name, error.headers)
 
 
-async def on_method_not_allowed(request: Request, error: Exception) -> JSONResponse:
+async def on_method_not_allowed(request: Request, error: StarletteHTTPException) -> JSONResponse:
     """List the methods of every route of the path: the router names only the first route's."""
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     allowed = {
@@ -157,8 +155,7 @@ async def on_method_not_allowed(request: Request, error: Exception) -> JSONRespo
     return error_response(MethodNotAllowed(headers={"Allow": ", ".join(sorted(allowed))}))
 
 
-async def on_validation_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
+async def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
     first = min(map(_key_of, error.errors()), key=tuple(INVALID).index)
     return error_response(ValidationFailed(INVALID[first]))
 
@@ -173,13 +170,12 @@ def _key_of(error: Mapping[str, Any]) -> tuple[str, ...]:
     return location if location in INVALID else ("body",)
 
 
-async def on_database_unavailable(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, DatabaseUnavailable)
+async def on_database_unavailable(request: Request, error: DatabaseUnavailable) -> JSONResponse:
     log.warning("Database unavailable: %s", error)
     return error_response(ServiceUnavailable(headers={"Retry-After": str(error.retry_after)}))
 
 
-async def on_unstorable_text(request: Request, error: Exception) -> JSONResponse:
+async def on_unstorable_text(request: Request, error: UnstorableText) -> JSONResponse:
     log.warning("The database does not take a text: %s", error)
     return error_response(ValidationFailed(UNSTORABLE_TEXT))
 
