@@ -109,17 +109,16 @@ def _log_request(scope: Scope, status: int, milliseconds: float) -> None:
         return
     # No field may hold what the client sends, which may be a user's: only the method does, and the
     # formatters add a sane request id.
-    method, route = scope["method"], getattr(scope.get("route"), "path", "-")
     fields = {
-        "method": method,
-        "route": route,
+        "method": scope["method"],
+        "route": getattr(scope.get("route"), "path", "-"),
         "status": status,
         "milliseconds": round(milliseconds, 1),
     }
-    text, values = "%s %s %d %.1f ms", (method, route, status, milliseconds)
+    text = "%(method)s %(route)s %(status)d %(milliseconds)s ms"
     # `requests.info` would search the stack for its caller, which costs more than the line.
     record = requests.makeRecord(
-        requests.name, logging.INFO, __file__, 0, text, values, None, extra={"fields": fields}
+        requests.name, logging.INFO, __file__, 0, text, (fields,), None, extra={"fields": fields}
     )
     requests.handle(record)
 
@@ -176,8 +175,8 @@ class BodyLimit:
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"0")
         # From HTTP/2 on, a body needs neither Content-Length nor Transfer-Encoding.
-        has_no_body = scope.get("http_version", "1.1") < "2" and b"transfer-encoding" not in headers
-        if length == b"0" and has_no_body:
+        can_lack_length = b"transfer-encoding" in headers or scope.get("http_version", "1.1") >= "2"
+        if length == b"0" and not can_lack_length:
             await self.app(scope, receive, send)
             return
         body = b""
