@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Index, Integer
+from sqlalchemy import ARRAY, JSON, BigInteger, Index, Integer, String, Text
 from sqlalchemy.engine.default import DefaultExecutionContext
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import ClauseElement
 from sqlmodel import Field, SQLModel
 
 from times import UTCTime
@@ -13,7 +15,14 @@ from times import UTCTime
 USER_ID_MAX = 255
 TITLE_MAX = 200
 DESCRIPTION_MAX = 1000
+TAGS_MAX = 10
+TAG_MAX = 50
 TASK_ID_MAX = 2**63 - 1
+
+PRIORITIES = ("low", "medium", "high")
+DEFAULT_PRIORITY = "medium"
+# The longest form of a due date: 2026-12-01T08:00:00Z.
+DUE_DATE_LENGTH = 20
 
 
 def utc_now() -> datetime:
@@ -24,6 +33,20 @@ def _as_created(context: DefaultExecutionContext) -> datetime:
     """A new row was last changed when it was created."""
     created_at: datetime = context.get_current_parameters()["created_at"]  # type: ignore[no-untyped-call]
     return created_at
+
+
+class NoTags(ClauseElement):
+    """The server's default of `tags`, which PostgreSQL and SQLite write differently."""
+
+
+@compiles(NoTags)
+def _empty_array(element: NoTags, compiler: object, **options: Any) -> str:
+    return "'{}'"
+
+
+@compiles(NoTags, "sqlite")
+def _empty_json(element: NoTags, compiler: object, **options: Any) -> str:
+    return "'[]'"
 
 
 class Task(SQLModel, table=True):
@@ -51,3 +74,23 @@ class Task(SQLModel, table=True):
     updated_at: datetime = Field(
         default=None, nullable=False, sa_type=UTCTime, sa_column_kwargs={"default": _as_created}
     )
+    # Columns that came after 1.0.0 have defaults of the server, since 1.0.0 may run beside.
+    priority: str = Field(
+        default=DEFAULT_PRIORITY,
+        sa_type=String(max(map(len, PRIORITIES))),
+        sa_column_kwargs={"server_default": DEFAULT_PRIORITY},
+    )
+    # A text, since it is a day, a local time or an instant; compared by code points.
+    due_date: str | None = Field(
+        default=None,
+        sa_type=String(DUE_DATE_LENGTH, collation="C").with_variant(
+            String(DUE_DATE_LENGTH), "sqlite"
+        ),
+    )
+    tags: list[str] = Field(
+        default_factory=list,
+        sa_type=ARRAY(Text).with_variant(JSON, "sqlite"),
+        sa_column_kwargs={"server_default": NoTags()},
+    )
+    # Null in a completed task that 1.0.0 completed (`queries.COMPLETED_AT`).
+    completed_at: datetime | None = Field(default=None, sa_type=UTCTime)

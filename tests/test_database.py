@@ -46,8 +46,12 @@ def test_the_table_has_the_contracts_columns(columns: dict[str, Any]) -> None:
         "completed",
         "created_at",
         "updated_at",
+        "priority",
+        "due_date",
+        "tags",
+        "completed_at",
     ]
-    assert nullable == {"description"}
+    assert nullable == {"description", "due_date", "completed_at"}
     assert columns["user_id"]["type"].length == 255
     assert columns["title"]["type"].length == 200
     assert columns["description"]["type"].length == 1000
