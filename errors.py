@@ -12,8 +12,8 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from database import DatabaseUnavailable, UnstorableText
-from models import DESCRIPTION_MAX, TITLE_MAX
-from schemas import FILTER_NAMES, ErrorResponse
+from models import DESCRIPTION_MAX, TAG_MAX, TAGS_MAX, TITLE_MAX
+from schemas import FILTER_NAMES, ErrorCode
 
 log = logging.getLogger("tasks.errors")
 
@@ -22,7 +22,7 @@ class APIError(HTTPException):
     """A response that is not a success. Clients rely on its text and code."""
 
     status: ClassVar[HTTPStatus]
-    code: ClassVar[str]
+    code: ClassVar[ErrorCode]
     text: ClassVar[str]
     # Headers of the response: name to value.
     sent_headers: ClassVar[Mapping[str, str]] = {}
@@ -108,6 +108,10 @@ INVALID: Mapping[tuple[str, ...], str] = {
     ("body", "title"): f"Title must be between 1 and {TITLE_MAX} characters",
     ("body", "description"): f"Description must not exceed {DESCRIPTION_MAX} characters",
     ("body", "completed"): "Completed must be true or false",
+    ("body", "priority"): "Priority must be low, medium or high",
+    ("body", "due_date"): "Due date must be a date (2026-12-01) or a time (2026-12-01T09:00 or"
+    " 2026-12-01T09:00:00Z)",
+    ("body", "tags"): f"Tags must be at most {TAGS_MAX} texts of 1 to {TAG_MAX} characters",
     ("body", "undeclared"): "Body must be a JSON object, sent with the header"
     " Content-Type: application/json",
     ("body",): "Body must be a JSON object",
@@ -130,7 +134,7 @@ def error_response(error: APIError) -> JSONResponse:
 
 
 def _shaped(status: int, text: str, code: str, headers: Mapping[str, str] | None) -> JSONResponse:
-    return JSONResponse(ErrorResponse(error=text, code=code).model_dump(), status, headers)
+    return JSONResponse({"error": text, "code": code}, status, headers)
 
 
 async def on_http_exception(request: Request, error: StarletteHTTPException) -> JSONResponse:

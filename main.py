@@ -22,6 +22,7 @@ app: FastAPI = TasksAPI(
     title="Tasks API",
     version="1.0.0",
     description="Tasks of the users of a Next.js front end, who sign in with Better Auth.",
+    servers=[{"url": "/", "description": "Where this document comes from"}],
     lifespan=lifespan,
     responses=documented(PayloadTooLarge, ServerError),
     redoc_url=None,

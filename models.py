@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 from sqlalchemy import ARRAY, JSON, BigInteger, Index, Integer, String, Text
 from sqlalchemy.engine.default import DefaultExecutionContext
@@ -19,8 +19,8 @@ TAGS_MAX = 10
 TAG_MAX = 50
 TASK_ID_MAX = 2**63 - 1
 
-PRIORITIES = ("low", "medium", "high")
-DEFAULT_PRIORITY = "medium"
+Priority = Literal["low", "medium", "high"]
+DEFAULT_PRIORITY: Priority = "medium"
 # The longest form of a due date: 2026-12-01T08:00:00Z.
 DUE_DATE_LENGTH = 20
 
@@ -77,7 +77,7 @@ class Task(SQLModel, table=True):
     # Columns that came after 1.0.0 have defaults of the server, since 1.0.0 may run beside.
     priority: str = Field(
         default=DEFAULT_PRIORITY,
-        sa_type=String(max(map(len, PRIORITIES))),
+        sa_type=String(max(map(len, get_args(Priority)))),
         sa_column_kwargs={"server_default": DEFAULT_PRIORITY},
     )
     # A text, since it is a day, a local time or an instant; compared by code points.

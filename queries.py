@@ -6,11 +6,13 @@
 import logging
 from collections.abc import Iterator, Mapping
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    ColumnElement,
     Delete,
     Executable,
     Insert,
@@ -20,15 +22,17 @@ from sqlalchemy import (
     case,
     delete,
     false,
+    func,
     insert,
     not_,
+    null,
     select,
     type_coerce,
     update,
 )
 
 from database import Executor, Rows
-from models import Task, utc_now
+from models import DEFAULT_PRIORITY, Task, utc_now
 from schemas import TaskCreate, TaskRead
 from times import EARLIEST, LATEST
 
@@ -37,14 +41,34 @@ log = logging.getLogger("tasks.queries")
 TaskRow = dict[str, Any]  # as `TaskRead` describes it
 
 table = Task.__table__  # type: ignore[attr-defined]
+# When a completed task became so: a task that 1.0.0 completed shows its last change. What 1.0.0
+# left behind in a pending one does not show.
+KNOWN_COMPLETION = func.coalesce(table.c.completed_at, table.c.updated_at)
+COMPUTED = {"completed_at": case((table.c.completed, KNOWN_COMPLETION)).label("completed_at")}
 FIELDS = tuple(TaskRead.model_fields)
-COLUMNS = tuple(table.c[field] for field in FIELDS)
+COLUMNS = tuple(COMPUTED.get(field, table.c[field]) for field in FIELDS)
+
+# What other writers may have left in a column that cannot be null here, by identity: comparing
+# datetimes takes longer.
+ODD = frozenset(map(id, (None, EARLIEST, LATEST)))
+required_of = itemgetter(*(n for n, field in enumerate(FIELDS) if not table.c[field].nullable))
+# What is shown instead of a null; a time has the task's other time.
+STAND_INS = {"title": "", "completed": False, "priority": DEFAULT_PRIORITY, "tags": []}
 
 OWNER: BindParameter[str] = bindparam("owner")
 THIS_TASK = table.c.id == bindparam("task_id", type_=BigInteger)
 NOW = bindparam("now", type_=table.c.updated_at.type)
 # Servers' clocks differ: keep the later time, so that `updated_at` never moves back.
 CHANGED = case((table.c.updated_at > NOW, table.c.updated_at), else_=NOW)
+
+
+def changed(values: Mapping[str, ColumnElement[Any]]) -> Update:
+    """The update of a task to these values, which `updated_at` and `completed_at` follow."""
+    completed = values.get("completed", table.c.completed)
+    completed_at = case(
+        (not_(completed), null()), (table.c.completed, KNOWN_COMPLETION), else_=CHANGED
+    )
+    return update(Task).values({**values, "updated_at": CHANGED, "completed_at": completed_at})
 
 
 class Scoped:
@@ -70,20 +94,18 @@ CREATE = Scoped(
         | {"completed": False, "created_at": NOW, "updated_at": NOW}
     )
 )
-TOGGLE = Scoped(
-    update(Task).where(THIS_TASK).values(completed=not_(table.c.completed), updated_at=CHANGED)
-)
+TOGGLE = Scoped(changed({"completed": not_(table.c.completed)}).where(THIS_TASK))
 DELETE = Scoped(delete(Task).where(THIS_TASK))
 
 
 @cache
 def update_of(*fields: str) -> Scoped:
-    """The update of these fields: with three of them there are seven."""
+    """The update of these fields: with six of them there are 63."""
     # The type lets a test's session, which evaluates what is set, find no value rather than None.
-    values: dict[str, Any] = {
+    values = {
         field: type_coerce(bindparam(f"new_{field}"), table.c[field].type) for field in fields
     }
-    return Scoped(update(Task).where(THIS_TASK).values(values | {"updated_at": CHANGED}))
+    return Scoped(changed(values).where(THIS_TASK))
 
 
 # A read-only database refuses this too. The only statement without a scope: it reaches no row.
@@ -135,19 +157,16 @@ def _parts_of(rows: Rows) -> Iterator[list[TaskRow]]:
     for part in rows:
         tasks = [dict(zip(FIELDS, row, strict=True)) for row in part]
         odd = [
-            task["id"]
+            task
             for task, row in zip(tasks, part, strict=True)
-            # `is`, as comparing datetimes takes longer.
-            if (None in row and _replace_nulls(task))
-            or (time := task["created_at"]) is EARLIEST
-            or time is LATEST
-            or (time := task["updated_at"]) is EARLIEST
-            or time is LATEST
+            if not ODD.isdisjoint(map(id, required_of(row)))
         ]
         if odd:
+            for task in odd:
+                _replace_nulls(task)
             log.warning(
                 "Nulls and times outside the years 1 to 9999 are shown as other values: tasks %s",
-                ", ".join(map(str, odd)),
+                ", ".join(str(task["id"]) for task in odd),
             )
         yield tasks
 
@@ -156,16 +175,11 @@ def _first_of(rows: Rows) -> TaskRow | None:
     return next((task for part in _parts_of(rows) for task in part), None)
 
 
-def _replace_nulls(task: TaskRow) -> bool:
-    """Give a task of another writer what the API promises: no nulls but the description's. Tells
-    whether there were any.
-    """
+def _replace_nulls(task: TaskRow) -> None:
+    """Give a task of another writer what the API promises: no null where none is allowed."""
     stand_ins = {
-        "title": "",
-        "completed": False,
+        **STAND_INS,
         "created_at": task["updated_at"] or EARLIEST,
         "updated_at": task["created_at"] or EARLIEST,
     }
-    missing = {field: value for field, value in stand_ins.items() if task[field] is None}
-    task |= missing
-    return bool(missing)
+    task |= {field: value for field, value in stand_ins.items() if task[field] is None}

@@ -1,16 +1,70 @@
 """What goes over the wire, in and out."""
 
-from datetime import datetime
+import re
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 from pydantic.config import JsonDict
 
-from models import DESCRIPTION_MAX, TASK_ID_MAX, TITLE_MAX
+from models import (
+    DEFAULT_PRIORITY,
+    DESCRIPTION_MAX,
+    TAG_MAX,
+    TAGS_MAX,
+    TASK_ID_MAX,
+    TITLE_MAX,
+    Priority,
+)
+
+# A day; a local time; an instant. `datetime.fromisoformat` would take week dates and hour 24, too.
+DUE_DATE = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:T((?:[01][0-9]|2[0-3]):[0-5][0-9])(?:(:[0-5][0-9])(?:\.[0-9]{1,9})?)?"
+    r"(Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?)?"
+)
 
 
 def _trimmed(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
+
+
+def _lower_case(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def canonical_due_date(value: str) -> str | None:
+    """The form in which a due date is stored, compared and given back; None for an empty text."""
+    if not value:
+        return None
+    parts = DUE_DATE.fullmatch(value)
+    if not parts:
+        raise ValueError("no due date")
+    day, minute, second, zone = parts.groups()
+    if not minute:
+        return date.fromisoformat(day).isoformat()
+    time = datetime.fromisoformat(f"{day}T{minute}{second or ':00'}{zone or ''}")
+    if not zone:
+        return time.isoformat()
+    try:
+        return time.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    except OverflowError:
+        raise ValueError("not in the years 1 to 9999 of UTC") from None
+
+
+def _distinct(tags: list[str] | None) -> list[str]:
+    distinct = list(dict.fromkeys(tags or ()))
+    if len(distinct) > TAGS_MAX:
+        raise ValueError("too many tags")
+    return distinct
 
 
 def _canonical_number(value: Any) -> Any:
@@ -38,26 +92,48 @@ Title = Annotated[
 ]
 Description = Annotated[str, Field(strict=True, max_length=DESCRIPTION_MAX, pattern=r"^[^\x00]*$")]
 Completed = Annotated[bool, Field(strict=True)]
-TaskId = Annotated[
-    int,
-    Field(ge=1, le=TASK_ID_MAX, json_schema_extra={"format": "int64"}),
-    BeforeValidator(_canonical_number),
+AnyCasePriority = Annotated[Priority, BeforeValidator(_lower_case)]
+DueDate = Annotated[
+    str,
+    Field(strict=True),
+    AfterValidator(canonical_due_date),
+    WithJsonSchema({"type": "string", "pattern": f"^(?:{DUE_DATE.pattern})?$"}),
 ]
+Tag = Annotated[
+    str,
+    Field(strict=True, min_length=1, max_length=TAG_MAX, pattern=r"^[^\x00]*$"),
+    BeforeValidator(_trimmed),
+]
+Tags = Annotated[list[Tag] | None, AfterValidator(_distinct)]
+TaskId = Annotated[int, Field(ge=1, le=TASK_ID_MAX), BeforeValidator(_canonical_number)]
 TaskFilter = Literal["all", "pending", "completed"]
 FILTER_NAMES = AliasChoices("filter", "status")
+
+TITLE_RULE = f"Trimmed, then 1 to {TITLE_MAX} characters."
+DUE_DATE_RULE = (
+    "A day (2026-12-01), a local time (2026-12-01T09:00) or an instant (2026-12-01T09:00Z), given"
+    " back in the same kind. An empty text means none."
+)
+TAGS_RULE = (
+    f"Up to {TAGS_MAX} texts, each trimmed, then 1 to {TAG_MAX} characters. One that was there"
+    " before is dropped."
+)
 
 
 class TaskCreate(BaseModel):
     """A new task. Other fields are ignored, so that a front end can send a whole task."""
 
-    model_config = ConfigDict(
-        json_schema_extra=_absent_not_null,
-    )
+    model_config = ConfigDict(json_schema_extra=_absent_not_null)
 
-    title: Title = Field(
-        description="Trimmed, then 1 to 200 characters.", examples=["Buy groceries"]
-    )
+    title: Title = Field(description=TITLE_RULE, examples=["Buy groceries"])
     description: Description | None = Field(default=None, examples=["Milk, eggs, bread"])
+    priority: AnyCasePriority = Field(
+        default=DEFAULT_PRIORITY, description=f"{DEFAULT_PRIORITY} unless given.", examples=["high"]
+    )
+    due_date: DueDate | None = Field(
+        default=None, description=DUE_DATE_RULE, examples=["2026-12-01"]
+    )
+    tags: Tags = Field(default_factory=list, description=TAGS_RULE, examples=[["shopping"]])
 
 
 class TaskUpdate(BaseModel):
@@ -67,16 +143,29 @@ class TaskUpdate(BaseModel):
 
     # The defaults are never used as values: `changes()` gives only what was sent, and null is
     # refused where the type does not allow it.
-    title: Title = Field(
-        default="", description="Trimmed, then 1 to 200 characters.", examples=["Buy groceries"]
-    )
+    title: Title = Field(default="", description=TITLE_RULE, examples=["Buy groceries"])
     description: Description | None = Field(
         default=None, description="Null clears it.", examples=["Milk, eggs, bread"]
     )
     completed: Completed = Field(default=False, examples=[True])
+    priority: AnyCasePriority = Field(default=DEFAULT_PRIORITY, examples=["high"])
+    due_date: DueDate | None = Field(
+        default=None, description=f"{DUE_DATE_RULE} Null clears it.", examples=["2026-12-01"]
+    )
+    tags: Tags = Field(
+        default_factory=list, description=f"{TAGS_RULE} Null clears them.", examples=[["shopping"]]
+    )
 
     def changes(self) -> dict[str, Any]:
         return self.model_dump(exclude_unset=True)
+
+
+class TaskCompletion(BaseModel):
+    """Whether the task is to be completed. Without it, the task is toggled."""
+
+    model_config = ConfigDict(json_schema_extra=_absent_not_null)
+
+    completed: Completed = Field(default=False, examples=[True])
 
 
 class TaskRead(BaseModel):
@@ -84,35 +173,66 @@ class TaskRead(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)  # a test may answer with a `Task`
 
-    id: int = Field(ge=1, examples=[1], json_schema_extra={"format": "int64"})
+    id: int = Field(ge=1, examples=[1])
     user_id: str = Field(examples=["user_abc123"])
     title: str = Field(examples=["Buy groceries"])
     description: str | None = Field(examples=["Milk, eggs, bread"])
     completed: bool = Field(examples=[False])
+    priority: Priority = Field(examples=["high"])
+    due_date: str | None = Field(
+        description="A day (2026-12-01), a local time (2026-12-01T09:00:00) or an instant"
+        " (2026-12-01T08:00:00Z).",
+        examples=["2026-12-01"],
+    )
+    tags: list[str] = Field(examples=[["shopping"]])
+    completed_at: datetime | None = Field(
+        description="When the task became completed; null while it is pending."
+    )
     created_at: datetime = Field(examples=["2026-01-12T10:00:00.123456Z"])
     updated_at: datetime = Field(examples=["2026-01-12T10:00:00.123456Z"])
 
 
 class TaskResponse(BaseModel):
     data: TaskRead
-    message: str = Field(examples=["Task retrieved"])
+    message: str
 
 
 class TaskListResponse(BaseModel):
     data: list[TaskRead]
-    message: str = Field(examples=["Tasks retrieved"])
+    message: str
 
 
 class TaskDeletedResponse(BaseModel):
     data: None
-    message: str = Field(examples=["Task deleted"])
+    message: str
+
+
+ErrorCode = Literal[
+    "VALIDATION_ERROR",
+    "UNAUTHORIZED",
+    "FORBIDDEN",
+    "NOT_FOUND",
+    "METHOD_NOT_ALLOWED",
+    "PAYLOAD_TOO_LARGE",
+    "SERVER_ERROR",
+    "SERVICE_UNAVAILABLE",
+]
 
 
 class ErrorResponse(BaseModel):
     """Every answer that is not a success."""
 
     error: str = Field(description="What is wrong, for people.")
-    code: str = Field(description="What is wrong, for programs.")
+    code: ErrorCode = Field(description="What is wrong, for programs.")
+
+
+class IndexResponse(BaseModel):
+    """Where to go from the address of the API."""
+
+    name: str
+    docs: str
+    openapi: str
+    health: str
 
 
 class HealthResponse(BaseModel):

@@ -1,16 +1,29 @@
-"""The probes of a platform: liveness (`/health`) and readiness (`/ready`)."""
+"""Where the API's address leads (`/`), liveness (`/health`) and readiness (`/ready`)."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
 from database import EngineExecutor, GetExecutor, executor_of
 from errors import ServiceUnavailable
 from openapi import documented
 from queries import WRITE_NOTHING
-from schemas import HealthResponse, ReadyResponse
+from schemas import HealthResponse, IndexResponse, ReadyResponse
 
 router = APIRouter(tags=["operation"])
+
+
+@router.head("/", include_in_schema=False)
+@router.get("/")
+async def index(request: Request) -> IndexResponse:
+    """Where to go from here."""
+    prefix = request.scope.get("root_path", "")
+    return IndexResponse(
+        name=request.app.title,
+        docs=prefix + request.app.docs_url,
+        openapi=prefix + request.app.openapi_url,
+        health=f"{prefix}/health",
+    )
 
 
 @router.head("/health", include_in_schema=False)

@@ -1,9 +1,9 @@
-"""The six endpoints under `/api/{user_id}/tasks`, each scoped to its owner."""
+"""The endpoints under `/api/{user_id}/tasks`, each scoped to its owner."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote, unquote
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
 
 from auth import CurrentUser, verify_user_access
 from database import EngineExecutor, GetExecutor, executor_of
@@ -15,12 +15,13 @@ from errors import (
     Unauthorized,
     ValidationFailed,
 )
-from openapi import documented, documented_headers
+from openapi import COMPLETED_TASK, TASK, documented, documented_success
 from queries import OwnTasks, TaskRow
 from routes.answers import success, successful_list
 from routes.body import JSONBodyRoute
 from schemas import (
     FILTER_NAMES,
+    TaskCompletion,
     TaskCreate,
     TaskDeletedResponse,
     TaskFilter,
@@ -32,7 +33,12 @@ from schemas import (
 
 
 async def own_tasks(
-    user_id: Annotated[str, Path(description="The token's `sub`.", examples=["user_abc123"])],
+    user_id: Annotated[
+        str,
+        Path(
+            description="The token's `sub`.", openapi_examples={"user": {"value": TASK["user_id"]}}
+        ),
+    ],
     current_user: CurrentUser,
     given: Annotated[EngineExecutor, Depends(GetExecutor())],
 ) -> OwnTasks:
@@ -42,7 +48,7 @@ async def own_tasks(
 
 
 Tasks = Annotated[OwnTasks, Depends(own_tasks)]
-PathId = Annotated[TaskId, Path(examples=[1])]
+PathId = Annotated[TaskId, Path(openapi_examples={"id": {"value": TASK["id"]}})]
 
 router = APIRouter(
     prefix="/api/{user_id}/tasks",
@@ -52,6 +58,7 @@ router = APIRouter(
 )
 
 INVALID_FILTER = ValidationFailed(INVALID["query", "filter"])
+INVALID_COMPLETED = ValidationFailed(INVALID["body", "completed"])
 INVALID_TITLE = ValidationFailed(INVALID["body", "title"])
 INVALID_TASK_ID = ValidationFailed(INVALID["path", "task_id"])
 
@@ -69,7 +76,7 @@ STATUS_PARAMETER = {
 @router.get(
     "",
     response_model=TaskListResponse,
-    responses=documented(INVALID_FILTER),
+    responses=documented_success([TASK], "Tasks retrieved") | documented(INVALID_FILTER),
     openapi_extra={"parameters": [STATUS_PARAMETER]},
 )
 async def list_tasks(
@@ -85,10 +92,10 @@ async def list_tasks(
     "",
     status_code=201,
     response_model=TaskResponse,
-    responses={
-        201: documented_headers({"Location": "/api/user_abc123/tasks/1"}),
-        **documented(INVALID_TITLE),
-    },
+    responses=documented_success(
+        TASK, "Task created", 201, {"Location": f"/api/{TASK['user_id']}/tasks/{TASK['id']}"}
+    )
+    | documented(INVALID_TITLE),
 )
 async def create_task(new: TaskCreate, tasks: Tasks, request: Request) -> Response:
     """Create a task. `Location` is its path."""
@@ -100,18 +107,25 @@ async def create_task(new: TaskCreate, tasks: Tasks, request: Request) -> Respon
 
 
 @router.get(
-    "/{task_id}", response_model=TaskResponse, responses=documented(INVALID_TASK_ID, TaskNotFound)
+    "/{task_id}",
+    response_model=TaskResponse,
+    responses=documented_success(TASK, "Task retrieved")
+    | documented(INVALID_TASK_ID, TaskNotFound),
 )
 async def get_task(task_id: PathId, tasks: Tasks) -> Response:
     """Get one task."""
     return success(found(await tasks.get(task_id)), "Task retrieved")
 
 
-@router.put(
-    "/{task_id}",
-    response_model=TaskResponse,
-    responses=documented(INVALID_TITLE, INVALID_TASK_ID, TaskNotFound),
-)
+UPDATED: dict[str, Any] = {
+    "response_model": TaskResponse,
+    "responses": documented_success(TASK, "Task updated")
+    | documented(INVALID_TITLE, INVALID_TASK_ID, TaskNotFound),
+}
+
+
+@router.put("/{task_id}", name="update_task", **UPDATED)
+@router.patch("/{task_id}", name="patch_task", **UPDATED)
 async def update_task(task_id: PathId, changes: TaskUpdate, tasks: Tasks) -> Response:
     """Change the fields that the body names; the others stay."""
     return success(found(await tasks.update(task_id, changes.changes())), "Task updated")
@@ -120,7 +134,7 @@ async def update_task(task_id: PathId, changes: TaskUpdate, tasks: Tasks) -> Res
 @router.delete(
     "/{task_id}",
     response_model=TaskDeletedResponse,
-    responses=documented(INVALID_TASK_ID, TaskNotFound),
+    responses=documented_success(None, "Task deleted") | documented(INVALID_TASK_ID, TaskNotFound),
 )
 async def delete_task(task_id: PathId, tasks: Tasks) -> Response:
     """Delete a task for good. Its id is not given again."""
@@ -131,11 +145,19 @@ async def delete_task(task_id: PathId, tasks: Tasks) -> Response:
 @router.patch(
     "/{task_id}/complete",
     response_model=TaskResponse,
-    responses=documented(INVALID_TASK_ID, TaskNotFound),
+    responses=documented_success(COMPLETED_TASK, "Task marked as completed")
+    | documented(INVALID_COMPLETED, INVALID_TASK_ID, TaskNotFound),
 )
-async def toggle_task_completion(task_id: PathId, tasks: Tasks) -> Response:
-    """Mark a pending task as completed, or a completed one as pending. No body is needed."""
-    task = found(await tasks.toggle(task_id))
+async def toggle_task_completion(
+    task_id: PathId,
+    tasks: Tasks,
+    wanted: Annotated[TaskCompletion, Body(default_factory=TaskCompletion)],
+) -> Response:
+    """Mark a task as completed or pending, as the body says. Without a body, a pending task becomes
+    completed, and a completed one pending.
+    """
+    change = wanted.model_dump(exclude_unset=True)
+    task = found(await (tasks.update(task_id, change) if change else tasks.toggle(task_id)))
     state = "completed" if task["completed"] else "incomplete"
     return success(task, f"Task marked as {state}")
 
