@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 import main
 from errors import INVALID, UNSTORABLE_TEXT, UPGRADE_WITH_BODY, APIError
-from models import DESCRIPTION_MAX, TITLE_MAX
+from models import DESCRIPTION_MAX, TAG_MAX, TITLE_MAX
 from schemas import ErrorResponse, TaskResponse
 from settings import Settings
 
@@ -84,7 +84,8 @@ def test_the_api_page_has_every_text_of_a_400_and_no_other() -> None:
 def test_the_api_page_has_the_limits_of_the_table() -> None:
     limits = re.findall(r"^\| `(\w+)` \|.*?(\d+) characters", API, re.MULTILINE)
 
-    assert set(limits) == {("title", str(TITLE_MAX)), ("description", str(DESCRIPTION_MAX))}
+    maxima = {"title": TITLE_MAX, "description": DESCRIPTION_MAX, "tags": TAG_MAX}
+    assert set(limits) == {(field, str(maximum)) for field, maximum in maxima.items()}
 
 
 def test_the_api_page_has_the_methods_and_the_headers_of_cors_and_no_other() -> None:

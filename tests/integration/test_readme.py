@@ -182,3 +182,19 @@ def test_every_request_of_the_api_page_has_the_answer_that_it_shows(
 
 def parts(answer: str) -> Any:
     return shape(answer) if answer.startswith("HTTP/") else without_times(answer)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin", "Pacific/Kiritimati"])
+def test_the_api_pages_code_shows_a_day_and_a_local_time_alike_in_every_zone(zone: str) -> None:
+    [due_text] = [fence.text for fence in API if fence.language == "js"]
+    show = 'for (const due of ["2026-12-01", "2026-12-01T09:00:00"]) console.log(dueText(due));'
+
+    node = subprocess.run(
+        ["node", "--eval", due_text + show],
+        env={"PATH": os.environ["PATH"], "TZ": zone, "LC_ALL": "en_GB.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert node.stdout.splitlines() == ["1 Dec 2026", "1 Dec 2026, 09:00"]
