@@ -17,7 +17,7 @@ endif
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run token test check lint types integration bench
+.PHONY: help run token migrate test check lint types integration bench
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ run: .venv/run .env ## Start the server on PORT (default 8000); it reloads when 
 
 token: .venv/run .env ## Print a token for USER_ID (default demo), good for an hour
 	@$(BIN)/python dev_token.py
+
+migrate: .venv/run ## Migrate the tables, as a start does, in the database of NEON_DATABASE_URL
+	$(BIN)/alembic upgrade head
 
 test: .venv/dev ## Run the tests, on PostgreSQL and on SQLite (ARGS="-k isolation": some of them)
 	$(BIN)/python -m pytest $(IN_PARALLEL) $(ARGS)

@@ -12,22 +12,23 @@ import sqlite3
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy import Executable, event
+from sqlalchemy import Connection, Executable, column, event, false, select, table
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.util import greenlet_spawn
-from sqlmodel import Session, SQLModel, create_engine
+from sqlmodel import Session, create_engine
 
-import models  # noqa: F401 (SQLModel.metadata knows only the tables of imported modules)
 import postgres
 from admission import Overloaded, Turns
+from models import Task
 from settings import get_settings
 
 log = logging.getLogger("tasks.database")
@@ -42,8 +43,12 @@ OVERLOAD_RETRY_SECONDS = (2, 6)
 SQLITE_LOCK_SECONDS = 5
 # How many rows of a long list are fetched and serialized before the event loop serves others.
 ROWS_AT_ONCE = 200
-# Serialises workers that start together. Any number does, as long as nobody else uses it.
+# Serialises workers that start together, 1.0.0's too.
 CREATE_TABLES_LOCK = 7_233_710_045
+MIGRATIONS = Path(__file__).with_name("migrations")
+# The last migration, which makes the tables that this code needs. Migrations are numbered, so that
+# a later one is greater.
+REVISION = "0002"
 
 
 class DatabaseUnavailable(Exception):
@@ -107,20 +112,75 @@ def describe(engine: Engine) -> str:
     return f"PostgreSQL, database {url.database} at {url.host or url.query['host']}"
 
 
+_versions = table("alembic_version", column("version_num"))
+# The revision that the tables are at. It fails if a column that the code needs is missing.
+TABLES_REVISION = select(_versions.c.version_num, *Task.__table__.c).outerjoin_from(  # type: ignore[attr-defined]
+    _versions,
+    Task.__table__,  # type: ignore[attr-defined]
+    false(),
+)
+
+
 def create_tables() -> None:
-    """Create what is missing. Workers that start together take turns."""
-    with engine.connect() as connection:
-        try:
-            if engine.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            else:
-                connection.exec_driver_sql("BEGIN")
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({CREATE_TABLES_LOCK})")
-            SQLModel.metadata.create_all(connection)
-            connection.exec_driver_sql("COMMIT")
-        except BaseException:
-            connection.invalidate()  # the pool must not keep one with a transaction open
-            raise
+    """Create or migrate the tables. Workers that start together take turns.
+
+    Tables at `REVISION`, or beyond it, are left alone, which takes no right to change them.
+    """
+    if not _are_current():
+        _migrate()
+
+
+def _are_current() -> bool:
+    try:
+        with engine.connect() as connection:
+            revisions = connection.scalars(TABLES_REVISION).all()
+    except DBAPIError as error:
+        if lacks_tables(error):
+            return False
+        raise
+    return max(revisions, default="") >= REVISION
+
+
+def _migrate() -> None:
+    # Importing Alembic takes 0.3 s, which only a start that migrates should wait.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+
+    with migration_connection() as connection:
+        # Another worker may have migrated meanwhile, and to a later revision.
+        revision = max(MigrationContext.configure(connection).get_current_heads(), default="")
+        if revision < REVISION:
+            log.info("Migrating the tables from revision %s to %s", revision or "none", REVISION)
+            config = Config(attributes={"connection": connection})
+            config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+            command.upgrade(config, REVISION)
+        connection.execute(TABLES_REVISION)  # fails if a column is missing all the same
+
+
+@contextmanager
+def migration_connection() -> Iterator[Connection]:
+    """A connection in a transaction beside which no other migration runs.
+
+    On PostgreSQL its statements may take long, but do not wait long for a table: requests for that
+    table would wait behind them. Nothing outlives the transaction, as PgBouncer's transaction mode
+    requires.
+    """
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+            connection.commit()
+        return
+    migration_engine = postgres.make_migration_engine(engine.url)
+    with migration_engine.begin() as connection:
+        connection.exec_driver_sql(
+            "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0;"
+            f"SELECT pg_advisory_xact_lock({CREATE_TABLES_LOCK})"
+        )
+        limit = int(postgres.MIGRATION_LOCK_SECONDS * 1000)
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {limit}")
+        yield connection
 
 
 def get_db() -> Iterator[Session]:
@@ -264,6 +324,14 @@ def is_unavailable(error: DBAPIError) -> bool:
     if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
         return False  # SQLite's code of a wrong statement
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+
+
+def lacks_tables(error: DBAPIError) -> bool:
+    """Whether a table, or a column of one, is missing."""
+    code = getattr(error.orig, "pgcode", None)
+    if code is not None:
+        return code in postgres.UNDEFINED
+    return str(error.orig).startswith(("no such table", "no such column"))
 
 
 def reason_of(error: DBAPIError) -> str:

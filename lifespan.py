@@ -1,4 +1,4 @@
-"""Start and stop. The start creates the tables, in a database that may still be waking up.
+"""Start and stop. The start migrates the tables, in a database that may still be waking up.
 
 A transient error is retried. Any other ends the start with one line that says what to do.
 """
@@ -43,6 +43,11 @@ ADVICE = {
     r"statement pooling mode": "set pool_mode = transaction in PgBouncer",
     r"permission denied for schema (?P<schema>.+)": "GRANT USAGE, CREATE ON SCHEMA {schema}"
     " TO {user}",
+    r"must be owner of": "run `make migrate` as the owner, or make {user} the owner",
+    r"permission denied for (table|sequence) (?P<name>.+)": "GRANT SELECT, INSERT, UPDATE, DELETE"
+    " ON {name} TO {user}",
+    r"(relation|column) .* does not exist|no such (table|column)": "the tables are marked as"
+    " migrated, but lack this: run the version that they were migrated for",
     r"no schema has been selected": "the search_path must name a schema that exists",
     r"unable to open database file|readonly database": "this user must be able to write to the"
     " file and to its folder",

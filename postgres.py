@@ -21,7 +21,7 @@ from psycopg2.extensions import connection as PsycopgConnection
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Dialect, Engine, ExceptionContext
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 from sqlalchemy.util import await_only
 from sqlalchemy.util.concurrency import in_greenlet
 
@@ -36,9 +36,17 @@ STATEMENT_SECONDS = 4
 # The time for the server to report its own statement timeout. The server always gives up before the
 # request does, so that no connection is replaced while the server still works for it.
 REPORT_SECONDS = 1
+<<<<<<< HEAD
 # The longest that a blocking call waits for PostgreSQL: for a new connection, which resumes a
 # suspended Neon, or for a statement at the start.
 BLOCKING_SECONDS = 5
+=======
+# The longest that a thread waits for PostgreSQL: for a new connection, which wakes a sleeping Neon,
+# or for a statement at the start, unless it migrates.
+BLOCKING_SECONDS = 5
+# The longest that a migration waits for a table, and that requests wait behind it for the same.
+MIGRATION_LOCK_SECONDS = 0.5
+>>>>>>> 5034875 (Migrate the tables at the start)
 A_DAY_SECONDS = 24 * 3600
 # A younger connection leads to the server to which the database's name resolves now.
 YOUNG_SECONDS = 2
@@ -66,6 +74,8 @@ TRANSIENT_CLASSES = frozenset(
         "58",  # system error: an I/O error of the server's disk
     }
 )
+# No such table; no such column of it.
+UNDEFINED = frozenset({"42P01", "42703"})
 # Too long for its column; a character that the database's encoding does not have.
 CANNOT_STORE_TEXT = frozenset({"22001", "22P05"})
 
@@ -81,6 +91,9 @@ def is_transient(sqlstate: str) -> bool:
 
 class OwnConnection(PsycopgConnection):
     """A connection of this service, which `_wait` distinguishes from others in the process."""
+
+    # Whether a statement may take as long as it takes.
+    is_patient = False
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -115,6 +128,17 @@ def parts_of(cursor: BoundedCursor, size: int) -> list[list[tuple[Any, ...]]]:
     return parts
 
 
+CONNECT_ARGS = {
+    "connection_factory": OwnConnection,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": BLOCKING_SECONDS * 1000,
+    "application_name": "tasks-api",
+    "client_encoding": "utf8",  # whatever the URL, PGCLIENTENCODING or the database says
+}
+
+
 def make_engine(url: URL, **pool_options: Any) -> Engine:
     """Make an engine in AUTOCOMMIT: it sends no `BEGIN` or `COMMIT`, and keeps no state in a
     connection between statements, as PgBouncer's transaction mode requires.
@@ -123,6 +147,7 @@ def make_engine(url: URL, **pool_options: Any) -> Engine:
         url,
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
+<<<<<<< HEAD
         use_native_hstore=False,  # a query on every new connection, for a type that is not used
         connect_args={
             "connection_factory": OwnConnection,
@@ -134,6 +159,10 @@ def make_engine(url: URL, **pool_options: Any) -> Engine:
             "application_name": "tasks-api",
             "client_encoding": "utf8",  # whatever the URL, PGCLIENTENCODING or the database says
         },
+=======
+        use_native_hstore=False,  # would ask every new connection for a type that is not used
+        connect_args={**CONNECT_ARGS, "cursor_factory": BoundedCursor},
+>>>>>>> 5034875 (Migrate the tables at the start)
         pool_pre_ping=True,
         pool_reset_on_return=None,  # in AUTOCOMMIT there is nothing to roll back
         **pool_options,
@@ -143,6 +172,23 @@ def make_engine(url: URL, **pool_options: Any) -> Engine:
     event.listen(engine, "do_connect", _connect_in_thread)
     event.listen(engine, "handle_error", _invalidate)
     return engine
+
+
+def make_migration_engine(url: URL) -> Engine:
+    """An engine for transactions whose statements take as long as they take."""
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        use_native_hstore=False,
+        connect_args=CONNECT_ARGS,
+        poolclass=NullPool,
+    )
+    event.listen(engine, "connect", _make_patient)
+    return engine
+
+
+def _make_patient(connection: OwnConnection, record: object) -> None:
+    connection.is_patient = True
 
 
 def _is_open(connection: Any) -> bool:
@@ -212,9 +258,15 @@ def can_wait_on_loop(engine: Engine) -> bool:
 
 def _wait(connection: PsycopgConnection) -> None:
     """psycopg2's wait callback: https://www.psycopg.org/docs/advanced.html#green-support"""
+<<<<<<< HEAD
     # The whole process has one callback: set no limit to connections of others, such as a test's.
     if isinstance(connection, OwnConnection):
         end = min(time.monotonic() + BLOCKING_SECONDS, deadline.get())
+=======
+    # The callback is the process's: it must not hurry the connections of others, a test's say.
+    if isinstance(connection, OwnConnection) and not connection.is_patient:
+        end = min(time.monotonic() + BLOCKING_SECONDS, deadline.get())
+>>>>>>> 5034875 (Migrate the tables at the start)
     else:
         end = time.monotonic() + A_DAY_SECONDS
     while (state := connection.poll()) != POLL_OK:

@@ -10,7 +10,8 @@ ROOT = Path(__file__).parents[2]
 
 def copy_app(folder: Path) -> Path:
     """Copy the app's modules to where no `.env` and no database lie about."""
-    shutil.copytree(ROOT / "routes", folder / "routes")
+    for part in ("routes", "migrations"):
+        shutil.copytree(ROOT / part, folder / part)
     for module in ROOT.glob("*.py"):
         shutil.copy(module, folder)
     return folder

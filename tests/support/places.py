@@ -1,0 +1,119 @@
+"""A database of its own for a test, PostgreSQL or SQLite, and the tables that older code made."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster import ROLE, Cluster, Database
+
+
+@dataclass(frozen=True)
+class Place:
+    """An empty database: where it is, and what runs one statement in it."""
+
+    backend: str
+    url: str
+    run: Callable[[str], list[tuple[Any, ...]]]
+
+    def make(self, table: str) -> None:
+        """Make the table `tasks` that somebody's code makes."""
+        for statement in TABLES[table][self.backend]:
+            self.run(statement)
+        if self.backend == "postgresql":
+            self.run(f"ALTER TABLE tasks OWNER TO {ROLE}")
+
+    def revision(self) -> list[tuple[Any, ...]]:
+        return self.run("SELECT version_num FROM alembic_version")
+
+
+def on_postgresql(cluster: Cluster) -> Place:
+    """In Kolkata."""
+    database = Database(cluster)
+    cluster.run(f"ALTER DATABASE {database.name} SET timezone = 'Asia/Kolkata'")
+    return Place("postgresql", database.url(), database.run)
+
+
+def on_sqlite(file: Path) -> Place:
+    def run(statement: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+            return connection.execute(statement).fetchall()
+
+    return Place("sqlite", f"sqlite:///{file}", run)
+
+
+INDEXES = (
+    "CREATE INDEX ix_tasks_newest ON tasks (user_id, created_at, id)",
+    "CREATE INDEX ix_tasks_newest_by_completion ON tasks (user_id, completed, created_at, id)",
+)
+TABLES: dict[str, dict[str, tuple[str, ...]]] = {
+    "1.0.0's": {
+        "postgresql": (
+            """
+            CREATE TABLE tasks (
+                id BIGSERIAL NOT NULL,
+                user_id VARCHAR(255) NOT NULL,
+                title VARCHAR(200) NOT NULL,
+                description VARCHAR(1000),
+                completed BOOLEAN NOT NULL,
+                created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+                updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+                PRIMARY KEY (id)
+            )
+            """,
+            *INDEXES,
+        ),
+        "sqlite": (
+            """
+            CREATE TABLE tasks (
+                id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+                user_id VARCHAR(255) NOT NULL,
+                title VARCHAR(200) NOT NULL,
+                description VARCHAR(1000),
+                completed BOOLEAN NOT NULL,
+                created_at DATETIME NOT NULL,
+                updated_at DATETIME NOT NULL
+            )
+            """,
+            *INDEXES,
+        ),
+    },
+    # With the versions that the plan names.
+    "the plan's": {
+        "postgresql": (
+            """
+            CREATE TABLE tasks (
+                id SERIAL NOT NULL,
+                user_id VARCHAR NOT NULL,
+                title VARCHAR(200) NOT NULL,
+                description VARCHAR(1000),
+                completed BOOLEAN NOT NULL,
+                created_at TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+                updated_at TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+                PRIMARY KEY (id)
+            )
+            """,
+        ),
+        "sqlite": (
+            """
+            CREATE TABLE tasks (
+                id INTEGER NOT NULL,
+                user_id VARCHAR NOT NULL,
+                title VARCHAR(200) NOT NULL,
+                description VARCHAR(1000),
+                completed BOOLEAN NOT NULL,
+                created_at DATETIME NOT NULL,
+                updated_at DATETIME NOT NULL,
+                PRIMARY KEY (id)
+            )
+            """,
+        ),
+    },
+}
+# `user_id`, "indexed", as the plan says.
+TABLES["the plan's indexed"] = {
+    backend: (*statements, "CREATE INDEX ix_tasks_user_id ON tasks (user_id)")
+    for backend, statements in TABLES["the plan's"].items()
+}

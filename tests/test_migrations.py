@@ -1,0 +1,332 @@
+"""Migrations: from every table that there may be to the one that the code needs, and back."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.config import Config, main
+from alembic.script import ScriptDirectory
+from places import TABLES, Place, on_postgresql, on_sqlite
+from processes import ROOT, start_python
+from sqlalchemy import Engine, insert, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session, SQLModel, select
+
+import database
+from models import Task
+
+CREATED = datetime(2026, 1, 12, 12, 45, 0, 123456, UTC)
+UPDATED = datetime(2026, 7, 12, 3, 0, 0, tzinfo=UTC)
+ROWS = [
+    {"id": 1, "user_id": "user_alice", "title": "Buy bread 🥖", "description": None},
+    {"id": 7, "user_id": "user_bob", "title": "x" * 200, "description": "y" * 1000},
+]
+LATER: dict[str, Any] = {"priority": "medium", "due_date": None, "tags": [], "completed_at": None}
+TASKS = [
+    {**row, "completed": True, "created_at": CREATED, "updated_at": UPDATED, **LATER}
+    for row in ROWS
+]
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "sqlite":
+        return on_sqlite(tmp_path / "tasks.db")
+    return on_postgresql(request.getfixturevalue("cluster"))
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Engine]]:
+    """Makes the app, and Alembic, use this database from now on."""
+    engines: list[Engine] = []
+
+    def use(url: str) -> Engine:
+        engine = database.make_engine(database_url(url))
+        engines.append(engine)
+        monkeypatch.setattr(database, "engine", engine)
+        return engine
+
+    monkeypatch.chdir(ROOT)
+    yield use
+    for engine in engines:
+        engine.dispose()
+
+
+def database_url(url: str) -> Any:
+    return make_url(url.replace("postgresql://", "postgresql+psycopg2://"))
+
+
+@pytest.fixture
+def engine(place: Place, use: Callable[[str], Engine]) -> Engine:
+    return use(place.url)
+
+
+@pytest.fixture
+def _in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def fill(place: Place) -> None:
+    """Store `ROWS`, as older code does."""
+    for row in ROWS:
+        description = f"'{row['description']}'" if row["description"] else "null"
+        zone = "+00" if place.backend == "postgresql" else ""
+        place.run(
+            "INSERT INTO tasks VALUES"
+            f" ({row['id']}, '{row['user_id']}', '{row['title']}', {description}, true,"
+            f" '2026-01-12 12:45:00.123456{zone}', '2026-07-12 03:00:00.000000{zone}')"
+        )
+
+
+def tasks(engine: Engine) -> list[dict[str, Any]]:
+    with Session(engine) as session:
+        return [task.model_dump() for task in session.exec(select(Task).order_by(text("id")))]
+
+
+SHAPES = {
+    "postgresql": (
+        """
+        SELECT column_name, data_type, udt_name, character_maximum_length,
+               is_nullable, column_default, collation_name
+        FROM information_schema.columns WHERE table_name = 'tasks' ORDER BY ordinal_position
+        """,
+        "SELECT indexdef FROM pg_indexes WHERE tablename = 'tasks' ORDER BY 1",
+        "SELECT sequencename, data_type::text, max_value FROM pg_sequences",
+        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE conrelid = 'tasks'::regclass ORDER BY 1",
+    ),
+    "sqlite": (
+        "SELECT cid, name, type, \"notnull\", dflt_value, pk FROM pragma_table_xinfo('tasks')",
+        "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'tasks' ORDER BY 1",
+        "SELECT sql LIKE '%AUTOINCREMENT%' FROM sqlite_schema WHERE name = 'tasks'",
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name != 'alembic_version'"
+        " ORDER BY 1",
+    ),
+}
+
+
+def shape(place: Place) -> list[list[tuple[Any, ...]]]:
+    """Columns, defaults, collations, indexes, sequences: what a catalog says of the table."""
+    return [place.run(query) for query in SHAPES[place.backend]]
+
+
+@pytest.fixture
+def made_by_create_all(
+    place: Place, request: pytest.FixtureRequest, tmp_path: Path
+) -> list[list[tuple[Any, ...]]]:
+    """The shape of the table that `SQLModel.metadata.create_all` makes."""
+    if place.backend == "sqlite":
+        another = on_sqlite(tmp_path / "another.db")
+    else:
+        another = on_postgresql(request.getfixturevalue("cluster"))
+    engine = database.make_engine(database_url(another.url))
+    SQLModel.metadata.create_all(engine)
+    engine.dispose()
+    return shape(another)
+
+
+# --- from each starting point ---
+
+
+@pytest.mark.usefixtures("_in_new_york")
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_of_older_code_becomes_the_codes_own_with_every_row(
+    place: Place, engine: Engine, table: str, made_by_create_all: list[list[tuple[Any, ...]]]
+) -> None:
+    place.make(table)
+    fill(place)
+
+    database.create_tables()
+
+    assert shape(place) == made_by_create_all
+    assert tasks(engine) == TASKS
+    assert place.revision() == [(database.REVISION,)]
+
+
+@pytest.mark.parametrize("create", [database.create_tables, lambda: main(["upgrade", "head"])])
+def test_migrations_make_what_create_all_makes(
+    place: Place,
+    engine: Engine,
+    create: Callable[[], None],
+    made_by_create_all: list[list[tuple[Any, ...]]],
+) -> None:
+    create()
+
+    assert shape(place) == made_by_create_all
+    assert place.revision() == [(database.REVISION,)]
+
+
+def test_a_table_that_create_all_made_is_adopted(
+    place: Place, engine: Engine, made_by_create_all: list[list[tuple[Any, ...]]]
+) -> None:
+    SQLModel.metadata.create_all(engine)
+    with engine.connect() as connection:
+        connection.execute(insert(Task).values(TASKS))
+        connection.commit()
+
+    database.create_tables()
+
+    assert shape(place) == made_by_create_all
+    assert tasks(engine) == TASKS
+
+
+@pytest.mark.parametrize("table", [*TABLES, None])
+@pytest.mark.parametrize("target", ["base", "0001"])
+def test_down_and_up_again_keeps_every_row(
+    place: Place,
+    engine: Engine,
+    table: str | None,
+    target: str,
+    made_by_create_all: list[list[tuple[Any, ...]]],
+) -> None:
+    if table:
+        place.make(table)
+    database.create_tables()
+    with engine.connect() as connection:
+        connection.execute(insert(Task).values(TASKS))
+        connection.commit()
+
+    main(["downgrade", target])
+    old = place.run("SELECT * FROM tasks")
+    database.create_tables()
+
+    assert [len(row) for row in old] == [7, 7]
+    assert shape(place) == made_by_create_all
+    assert tasks(engine) == TASKS
+
+
+def test_the_adopted_table_of_the_plan_gives_ids_of_64_bits_and_none_twice(
+    place: Place, engine: Engine
+) -> None:
+    place.make("the plan's")
+    last = 7
+    if place.backend == "postgresql":
+        last = 2**31 - 1
+        place.run(f"SELECT setval('tasks_id_seq', {last})")
+    fill(place)
+
+    database.create_tables()
+    place.run("DELETE FROM tasks WHERE id = 7")
+    with Session(engine) as session:
+        task = Task(user_id="x", title="x")
+        session.add(task)
+        session.commit()
+
+        assert task.id == last + 1
+
+
+def test_user_ids_that_are_too_long_for_this_service_are_kept(place: Place, engine: Engine) -> None:
+    place.make("the plan's")
+    fill(place)
+    place.run(f"UPDATE tasks SET user_id = '{'x' * 256}' WHERE id = 1")
+
+    database.create_tables()
+
+    assert [len(task["user_id"]) for task in tasks(engine)] == [256, 8]
+
+
+BLOCKS = {
+    "postgresql": ["CREATE VIEW recent AS SELECT created_at FROM tasks"],
+    "sqlite": ["CREATE TABLE tasks_adopted (id INTEGER)"],
+}
+
+
+def test_a_migration_that_fails_changes_nothing(place: Place, engine: Engine) -> None:
+    place.make("the plan's")
+    fill(place)
+    for statement in BLOCKS[place.backend]:
+        place.run(statement)
+    before = shape(place), place.run("SELECT * FROM tasks")
+
+    with pytest.raises(DBAPIError):
+        database.create_tables()
+
+    assert (shape(place), place.run("SELECT * FROM tasks")) == before
+    with pytest.raises(Exception, match="alembic_version"):
+        place.revision()
+
+
+def test_a_database_in_memory_is_migrated_where_it_is(use: Callable[[str], Engine]) -> None:
+    engine = use("sqlite://")
+    with engine.connect() as connection:
+        for statement in TABLES["the plan's"]["sqlite"]:
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(
+            "INSERT INTO tasks VALUES (1, 'x', 'x', null, false, '2026-01-12 12:45:00.123456',"
+            " '2026-01-12 12:45:00.123456')"
+        )
+
+    database.create_tables()
+    database.create_tables()
+
+    assert [task["created_at"] for task in tasks(engine)] == [CREATED]
+
+
+def test_a_failure_leaves_a_database_in_memory_alive(use: Callable[[str], Engine]) -> None:
+    engine = use("sqlite://")
+    with engine.connect() as connection:
+        for statement in (*TABLES["the plan's"]["sqlite"], *BLOCKS["sqlite"]):
+            connection.exec_driver_sql(statement)
+
+    with pytest.raises(DBAPIError):
+        database.create_tables()
+    with engine.connect() as connection:
+        connection.exec_driver_sql("DROP TABLE tasks_adopted")
+    database.create_tables()
+
+    assert tasks(engine) == []
+
+
+# --- for a maintainer ---
+
+
+def test_the_code_names_the_last_revision_and_revisions_are_numbered() -> None:
+    scripts = ScriptDirectory.from_config(Config(toml_file=ROOT / "pyproject.toml"))
+
+    revisions = [script.revision for script in scripts.walk_revisions()]
+
+    assert scripts.get_current_head() == database.REVISION
+    assert revisions[::-1] == [f"{number:04}" for number in range(1, len(revisions) + 1)]
+
+
+@pytest.mark.usefixtures("engine")
+def test_autogenerate_finds_no_difference() -> None:
+    database.create_tables()
+
+    main(["check"])
+
+
+def test_a_generated_revision_has_the_next_number_and_runs(
+    app_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copy(ROOT / "pyproject.toml", app_folder)
+    models = app_folder / "models.py"
+    models.write_text(models.read_text() + "    colour: str | None = None\n")
+    url = f"sqlite:///{tmp_path / 'tasks.db'}"
+
+    def alembic(*arguments: str) -> str:
+        python = start_python(
+            app_folder, "-W", "error", "-m", "alembic", *arguments, NEON_DATABASE_URL=url
+        )
+        output, errors = python.communicate()
+        assert python.returncode == 0, errors
+        return output
+
+    alembic("upgrade", "head")
+    alembic("revision", "--autogenerate", "-m", "Add colour")
+    alembic("upgrade", "head")
+    alembic("check")
+
+    following = f"{int(database.REVISION) + 1:04}"
+    assert alembic("current").split() == [following, "(head)"]
+    assert [*app_folder.glob(f"migrations/versions/{following}_add_colour.py")]
+    alembic("downgrade", database.REVISION)

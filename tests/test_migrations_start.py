@@ -1,0 +1,288 @@
+"""A start that migrates, or must not: beside 1.0.0, beside later versions, with few rights."""
+
+import io
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster import ROLE, Cluster, Database
+from endpoints import TASKS
+from fixtures import RunService
+from places import TABLES, Place, on_postgresql, on_sqlite
+from processes import ROOT, start_python
+from service import Service
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from users import OWNER, SECRET, bearer
+from waiting import eventually
+
+import database as app_database
+from database import REVISION
+
+# May read and write tasks, and change no table.
+WRITER = "tasks_writer"
+LATER_REVISION = f"{int(REVISION) + 1:04}"
+VERSION_1 = "f2f8339b3af288451aa49d42d36bc0190cea23db"
+EXIT_SECONDS = 20
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "sqlite":
+        return on_sqlite(tmp_path / "tasks.db")
+    return on_postgresql(request.getfixturevalue("cluster"))
+
+
+@pytest.fixture
+def migrated(database: Database, run_service: RunService) -> Database:
+    """A database whose tables are current."""
+    with run_service(NEON_DATABASE_URL=database.url()) as service:
+        service.wait_until_started()
+    return database
+
+
+@pytest.fixture
+def writer_url(cluster: Cluster, migrated: Database) -> Iterator[str]:
+    """Where a role connects that may change no table."""
+    cluster.run(f"CREATE ROLE {WRITER} LOGIN")
+    migrated.run(f"GRANT SELECT, INSERT, UPDATE, DELETE ON tasks TO {WRITER}")
+    migrated.run(f"GRANT SELECT ON alembic_version TO {WRITER}")
+    migrated.run(f"GRANT USAGE ON SEQUENCE tasks_id_seq TO {WRITER}")
+    yield migrated.url(user=WRITER)
+    migrated.run(f"DROP OWNED BY {WRITER}")
+    cluster.run(f"DROP ROLE {WRITER}")
+
+
+def create(service: Service, title: str = "Buy groceries") -> dict[str, Any]:
+    answer = service.client.post(TASKS, json={"title": title}, headers=bearer())
+    assert answer.status_code == 201, answer.text
+    task: dict[str, Any] = answer.json()["data"]
+    return task
+
+
+def titles(service: Service) -> list[str]:
+    listed = service.client.get(TASKS, headers=bearer()).json()["data"]
+    return [task["title"] for task in listed]
+
+
+def last_words(service: Service) -> str:
+    """The one line of a service that could not start."""
+    service.process.wait(timeout=EXIT_SECONDS)
+    assert service.process.returncode == 3
+    assert "trying again" not in service.log()
+    assert "Traceback" not in service.log()
+    return service.log().splitlines()[-2]
+
+
+# --- tables that are current, or newer ---
+
+
+def test_current_tables_need_no_right_to_change_them(
+    run_service: RunService, writer_url: str
+) -> None:
+    with run_service(NEON_DATABASE_URL=writer_url) as service:
+        service.wait_until_started()
+
+        create(service)
+        assert titles(service) == ["Buy groceries"]
+        assert service.client.get("/ready").status_code == 200
+
+
+def test_a_start_with_current_tables_does_not_load_alembic(
+    app_folder: Path, writer_url: str
+) -> None:
+    program = (
+        "import sys, main, database; database.create_tables();"
+        "print([name for name in sys.modules if name.partition('.')[0] in ('alembic', 'mako')])"
+    )
+
+    python = start_python(app_folder, "-c", program, NEON_DATABASE_URL=writer_url)
+
+    assert python.communicate() == ("[]\n", "")
+
+
+def test_a_start_with_current_tables_sends_one_statement(
+    migrated: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = make_url(migrated.url()).set(drivername="postgresql+psycopg2")
+    engine = app_database.make_engine(url)
+    with engine.connect():
+        pass  # what SQLAlchemy asks of every server
+    sent: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *call: sent.append(call[2]))
+    monkeypatch.setattr(app_database, "engine", engine)
+
+    app_database.create_tables()
+
+    engine.dispose()
+    assert [statement.split()[0] for statement in sent] == ["SELECT"]
+
+
+def test_tables_of_a_later_version_are_served_and_left_alone(
+    place: Place, run_service: RunService
+) -> None:
+    with run_service(NEON_DATABASE_URL=place.url) as service:
+        service.wait_until_started()
+    place.run(f"UPDATE alembic_version SET version_num = '{LATER_REVISION}'")
+    place.run("ALTER TABLE tasks ADD COLUMN colour VARCHAR")
+
+    with run_service(NEON_DATABASE_URL=place.url) as service:
+        service.wait_until_started()
+        task = create(service)
+
+        assert titles(service) == ["Buy groceries"]
+        assert service.client.get("/ready").status_code == 200
+        assert "colour" not in task
+    assert place.revision() == [(LATER_REVISION,)]
+
+
+# --- tables that lack what the code needs ---
+
+
+@pytest.mark.parametrize("revision", [REVISION, LATER_REVISION])
+def test_a_start_without_a_column_that_no_migration_will_add_says_so(
+    place: Place, run_service: RunService, revision: str
+) -> None:
+    with run_service(NEON_DATABASE_URL=place.url) as service:
+        service.wait_until_started()
+    place.run("ALTER TABLE tasks DROP COLUMN due_date")
+    place.run(f"UPDATE alembic_version SET version_num = '{revision}'")
+
+    with run_service(NEON_DATABASE_URL=place.url) as service:
+        line = last_words(service)
+
+    assert "due_date" in line
+    assert line.endswith("run the version that they were migrated for")
+    assert place.revision() == [(revision,)]
+
+
+def test_a_start_that_may_not_change_the_table_names_what_helps(
+    database: Database, run_service: RunService
+) -> None:
+    for statement in TABLES["1.0.0's"]["postgresql"]:
+        database.run(statement)  # as the superuser, who owns the table then
+
+    with run_service(NEON_DATABASE_URL=database.url()) as service:
+        line = last_words(service)
+
+    assert "The database cannot be used" in line
+    assert "must be owner of table tasks" in line
+    assert line.endswith(f"run `make migrate` as the owner, or make {ROLE} the owner")
+
+
+def test_a_start_that_may_not_read_the_revision_names_the_grant_that_helps(
+    writer_url: str, migrated: Database, run_service: RunService
+) -> None:
+    migrated.run(f"REVOKE ALL ON alembic_version FROM {WRITER}")
+
+    with run_service(NEON_DATABASE_URL=writer_url) as service:
+        line = last_words(service)
+    migrated.run(line.rpartition("; ")[2])
+    with run_service(NEON_DATABASE_URL=writer_url) as service:
+        service.wait_until_started()
+
+
+# --- others at the same time ---
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_four_workers_migrate_a_table_once(
+    place: Place, run_service: RunService, table: str
+) -> None:
+    place.make(table)
+    zone = "+00" if place.backend == "postgresql" else ""
+    time = f"'2026-01-12 12:45:00.000000{zone}'"
+    place.run(
+        f"INSERT INTO tasks VALUES (1, '{OWNER}', 'Buy groceries', null, false, {time}, {time})"
+    )
+
+    with run_service(workers=4, NEON_DATABASE_URL=place.url) as service:
+        service.wait_until_started()
+
+        assert titles(service) == ["Buy groceries"]
+        assert service.log().count("Migrating the tables") == 1
+        assert "Traceback" not in service.log()
+
+
+def test_a_migration_that_waits_for_a_table_does_not_hold_requests_up(
+    database: Database, run_service: RunService
+) -> None:
+    for statement in TABLES["1.0.0's"]["postgresql"]:
+        database.run(statement)
+    database.run(f"ALTER TABLE tasks OWNER TO {ROLE}")
+
+    with run_service(NEON_DATABASE_URL=database.url()) as service:
+        with (
+            database.locked("SELECT count(*) FROM tasks"),
+            closing(database.cluster.connect(database.name)) as another,
+            another.cursor() as requests,
+        ):
+            # As long as a request may take; it fails if the migration holds it up for longer.
+            requests.execute("SET statement_timeout = '4s'")
+
+            def read() -> bool:
+                requests.execute("SELECT count(*) FROM tasks")
+                return service.log().count("lock timeout") > 1
+
+            eventually("a second try", read, seconds=30)
+        service.wait_until_started()
+
+        assert service.client.get("/ready").status_code == 200
+
+
+@pytest.fixture(scope="session")
+def version_1(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """1.0.0's code, from the history."""
+    packed = subprocess.run(
+        ["git", "archive", VERSION_1], cwd=ROOT, capture_output=True, check=False
+    )
+    assert packed.returncode == 0, (
+        f"1.0.0 ({VERSION_1}) is not in the history, which this test needs whole"
+        f" (git fetch --unshallow): {packed.stderr.decode()}"
+    )
+    folder = tmp_path_factory.mktemp("version_1")
+    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture
+def run_version_1(version_1: Path, tmp_path: Path) -> Callable[[str], Service]:
+    """Gives a `Service` of 1.0.0 on this database."""
+
+    def run_version_1(url: str) -> Service:
+        environment = {"BETTER_AUTH_SECRET": SECRET, "NEON_DATABASE_URL": url}
+        return Service(version_1, tmp_path / "version_1.log", environment)
+
+    return run_version_1
+
+
+def test_a_rolling_deploy_is_safe(
+    place: Place, run_service: RunService, run_version_1: Callable[[str], Service]
+) -> None:
+    with run_version_1(place.url) as old:
+        old.wait_until_started()
+        first = create(old, "before")
+
+        with run_service(NEON_DATABASE_URL=place.url) as new:
+            new.wait_until_started()
+            second = create(old, "beside")
+            third = create(new, "after")
+            path = f"{TASKS}/{first['id']}/complete"
+            toggled = old.client.patch(path, headers=bearer()).json()["data"]
+
+            assert toggled["completed"] is True
+            assert titles(old) == titles(new) == ["after", "beside", "before"]
+            assert first["id"] < second["id"] < third["id"]
+            assert old.client.get("/ready").status_code == 200
+        assert "Traceback" not in old.log()
+
+    with run_version_1(place.url) as rolled_back:
+        rolled_back.wait_until_started()
+        create(rolled_back, "back")
+        assert titles(rolled_back) == ["back", "after", "beside", "before"]
+    assert place.run("SELECT DISTINCT priority FROM tasks") == [("medium",)]
