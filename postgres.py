@@ -36,17 +36,11 @@ STATEMENT_SECONDS = 4
 # The time for the server to report its own statement timeout. The server always gives up before the
 # request does, so that no connection is replaced while the server still works for it.
 REPORT_SECONDS = 1
-<<<<<<< HEAD
 # The longest that a blocking call waits for PostgreSQL: for a new connection, which resumes a
-# suspended Neon, or for a statement at the start.
-BLOCKING_SECONDS = 5
-=======
-# The longest that a thread waits for PostgreSQL: for a new connection, which wakes a sleeping Neon,
-# or for a statement at the start, unless it migrates.
+# suspended Neon, or for a statement at the start, unless it migrates.
 BLOCKING_SECONDS = 5
 # The longest that a migration waits for a table, and that requests wait behind it for the same.
 MIGRATION_LOCK_SECONDS = 0.5
->>>>>>> 5034875 (Migrate the tables at the start)
 A_DAY_SECONDS = 24 * 3600
 # A younger connection leads to the server to which the database's name resolves now.
 YOUNG_SECONDS = 2
@@ -147,22 +141,8 @@ def make_engine(url: URL, **pool_options: Any) -> Engine:
         url,
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
-<<<<<<< HEAD
         use_native_hstore=False,  # a query on every new connection, for a type that is not used
-        connect_args={
-            "connection_factory": OwnConnection,
-            "cursor_factory": BoundedCursor,
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
-            "tcp_user_timeout": BLOCKING_SECONDS * 1000,
-            "application_name": "tasks-api",
-            "client_encoding": "utf8",  # whatever the URL, PGCLIENTENCODING or the database says
-        },
-=======
-        use_native_hstore=False,  # would ask every new connection for a type that is not used
         connect_args={**CONNECT_ARGS, "cursor_factory": BoundedCursor},
->>>>>>> 5034875 (Migrate the tables at the start)
         pool_pre_ping=True,
         pool_reset_on_return=None,  # in AUTOCOMMIT there is nothing to roll back
         **pool_options,
@@ -258,15 +238,9 @@ def can_wait_on_loop(engine: Engine) -> bool:
 
 def _wait(connection: PsycopgConnection) -> None:
     """psycopg2's wait callback: https://www.psycopg.org/docs/advanced.html#green-support"""
-<<<<<<< HEAD
-    # The whole process has one callback: set no limit to connections of others, such as a test's.
-    if isinstance(connection, OwnConnection):
-        end = min(time.monotonic() + BLOCKING_SECONDS, deadline.get())
-=======
     # The callback is the process's: it must not hurry the connections of others, a test's say.
     if isinstance(connection, OwnConnection) and not connection.is_patient:
         end = min(time.monotonic() + BLOCKING_SECONDS, deadline.get())
->>>>>>> 5034875 (Migrate the tables at the start)
     else:
         end = time.monotonic() + A_DAY_SECONDS
     while (state := connection.poll()) != POLL_OK:

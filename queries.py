@@ -108,8 +108,9 @@ def update_of(*fields: str) -> Scoped:
     return Scoped(changed(values).where(THIS_TASK))
 
 
-# A read-only database refuses this too. The only statement without a scope: it reaches no row.
-WRITE_NOTHING = delete(Task).where(false()).returning(table.c.id)
+# A read-only database refuses this too, and so does one that lacks a column of the table. The only
+# statement without a scope: it reaches no row.
+WRITE_NOTHING = delete(Task).where(false()).returning(*table.c)
 
 
 class OwnTasks:

@@ -3,8 +3,16 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from sqlalchemy.exc import DBAPIError
 
-from database import EngineExecutor, GetExecutor, executor_of
+from database import (
+    DatabaseUnavailable,
+    EngineExecutor,
+    GetExecutor,
+    executor_of,
+    lacks_tables,
+    reason_of,
+)
 from errors import ServiceUnavailable
 from openapi import documented
 from queries import WRITE_NOTHING
@@ -36,6 +44,11 @@ async def health() -> HealthResponse:
 @router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses=documented(ServiceUnavailable))
 async def ready(given: Annotated[EngineExecutor, Depends(GetExecutor())]) -> ReadyResponse:
-    """Check that the database answers and can be written to."""
-    await executor_of(given).execute(WRITE_NOTHING, {})
+    """Check that the database answers, can be written to, and has the columns that are needed."""
+    try:
+        await executor_of(given).execute(WRITE_NOTHING, {})
+    except DBAPIError as error:
+        if lacks_tables(error):
+            raise DatabaseUnavailable(reason_of(error)) from error
+        raise
     return ReadyResponse(status="ready")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from answers import refusal
 from cluster import ROLE, Cluster, Database
 from endpoints import TASKS
 from fixtures import RunService
@@ -184,6 +185,41 @@ def test_a_start_that_may_not_read_the_revision_names_the_grant_that_helps(
     migrated.run(line.rpartition("; ")[2])
     with run_service(NEON_DATABASE_URL=writer_url) as service:
         service.wait_until_started()
+
+
+@pytest.mark.parametrize(
+    ("lose", "restore"),
+    [
+        ("tasks RENAME COLUMN tags TO labels", "tasks RENAME COLUMN labels TO tags"),
+        ("tasks RENAME TO former_tasks", "former_tasks RENAME TO tasks"),
+    ],
+)
+def test_a_service_whose_columns_are_lost_is_not_ready_until_they_are_back(
+    place: Place, run_service: RunService, lose: str, restore: str
+) -> None:
+    with run_service(NEON_DATABASE_URL=place.url) as service:
+        service.wait_until_started()
+
+        place.run(f"ALTER TABLE {lose}")
+        lost = service.client.get("/ready")
+        health = service.client.get("/health")
+        place.run(f"ALTER TABLE {restore}")
+        found = service.client.get("/ready")
+
+    assert refusal(lost) == (503, "SERVICE_UNAVAILABLE")
+    assert (health.status_code, found.status_code) == (200, 200)
+
+
+def test_a_lost_column_is_still_a_bug_to_everybody_else(
+    place: Place, run_service: RunService
+) -> None:
+    with run_service(NEON_DATABASE_URL=place.url) as service:
+        service.wait_until_started()
+        place.run("ALTER TABLE tasks RENAME COLUMN description TO notes")
+
+        answer = service.client.get(TASKS, headers=bearer())
+
+    assert refusal(answer) == (500, "SERVER_ERROR")
 
 
 # --- others at the same time ---
