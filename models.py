@@ -9,6 +9,7 @@ from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ClauseElement
 from sqlmodel import Field, SQLModel
+from typing_extensions import TypeAliasType
 
 from times import UTCTime
 
@@ -19,7 +20,8 @@ TAGS_MAX = 10
 TAG_MAX = 50
 TASK_ID_MAX = 2**63 - 1
 
-Priority = Literal["low", "medium", "high"]
+# A named type has a schema of its own in the OpenAPI document.
+Priority = TypeAliasType("Priority", Literal["low", "medium", "high"])
 DEFAULT_PRIORITY: Priority = "medium"
 # The longest form of a due date: 2026-12-01T08:00:00Z.
 DUE_DATE_LENGTH = 20
@@ -77,7 +79,7 @@ class Task(SQLModel, table=True):
     # Columns that came after 1.0.0 have defaults of the server, since 1.0.0 may run beside.
     priority: str = Field(
         default=DEFAULT_PRIORITY,
-        sa_type=String(max(map(len, get_args(Priority)))),
+        sa_type=String(max(map(len, get_args(Priority.__value__)))),
         sa_column_kwargs={"server_default": DEFAULT_PRIORITY},
     )
     # A text, since it is a day, a local time or an instant; compared by code points.

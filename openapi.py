@@ -49,7 +49,7 @@ def documented(*errors: APIError | type[APIError]) -> dict[int | str, dict[str, 
 def documented_headers(examples: Mapping[str, str]) -> dict[str, Any]:
     """Build the part of an entry of `responses` that describes these headers."""
     headers = {
-        name: {"schema": {"type": "string"}, "example": example}
+        name: {"required": True, "schema": {"type": "string"}, "example": example}
         for name, example in examples.items()
     }
     return {"headers": headers} if headers else {}

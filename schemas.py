@@ -14,6 +14,7 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic.config import JsonDict
+from typing_extensions import TypeAliasType
 
 from models import (
     DEFAULT_PRIORITY,
@@ -105,7 +106,13 @@ Tag = Annotated[
     BeforeValidator(_trimmed),
 ]
 Tags = Annotated[list[Tag] | None, AfterValidator(_distinct)]
-TaskId = Annotated[int, Field(ge=1, le=TASK_ID_MAX), BeforeValidator(_canonical_number)]
+# The document leaves the greatest id out: JavaScript reads 2^63 - 1 as 2^63.
+TaskId = Annotated[
+    int,
+    Field(ge=1, le=TASK_ID_MAX),
+    BeforeValidator(_canonical_number),
+    WithJsonSchema({"type": "integer", "minimum": 1}),
+]
 TaskFilter = Literal["all", "pending", "completed"]
 FILTER_NAMES = AliasChoices("filter", "status")
 
@@ -207,16 +214,19 @@ class TaskDeletedResponse(BaseModel):
     message: str
 
 
-ErrorCode = Literal[
-    "VALIDATION_ERROR",
-    "UNAUTHORIZED",
-    "FORBIDDEN",
-    "NOT_FOUND",
-    "METHOD_NOT_ALLOWED",
-    "PAYLOAD_TOO_LARGE",
-    "SERVER_ERROR",
-    "SERVICE_UNAVAILABLE",
-]
+ErrorCode = TypeAliasType(
+    "ErrorCode",
+    Literal[
+        "VALIDATION_ERROR",
+        "UNAUTHORIZED",
+        "FORBIDDEN",
+        "NOT_FOUND",
+        "METHOD_NOT_ALLOWED",
+        "PAYLOAD_TOO_LARGE",
+        "SERVER_ERROR",
+        "SERVICE_UNAVAILABLE",
+    ],
+)
 
 
 class ErrorResponse(BaseModel):
@@ -226,7 +236,7 @@ class ErrorResponse(BaseModel):
     code: ErrorCode = Field(description="What is wrong, for programs.")
 
 
-class IndexResponse(BaseModel):
+class Index(BaseModel):
     """Where to go from the address of the API."""
 
     name: str
@@ -235,9 +245,9 @@ class IndexResponse(BaseModel):
     health: str
 
 
-class HealthResponse(BaseModel):
+class Health(BaseModel):
     status: Literal["healthy"]
 
 
-class ReadyResponse(BaseModel):
+class Readiness(BaseModel):
     status: Literal["ready"]

@@ -16,17 +16,17 @@ from database import (
 from errors import ServiceUnavailable
 from openapi import documented
 from queries import WRITE_NOTHING
-from schemas import HealthResponse, IndexResponse, ReadyResponse
+from schemas import Health, Index, Readiness
 
 router = APIRouter(tags=["operation"])
 
 
 @router.head("/", include_in_schema=False)
 @router.get("/")
-async def index(request: Request) -> IndexResponse:
+async def index(request: Request) -> Index:
     """Where to go from here."""
     prefix = request.scope.get("root_path", "")
-    return IndexResponse(
+    return Index(
         name=request.app.title,
         docs=prefix + request.app.docs_url,
         openapi=prefix + request.app.openapi_url,
@@ -36,14 +36,14 @@ async def index(request: Request) -> IndexResponse:
 
 @router.head("/health", include_in_schema=False)
 @router.get("/health")
-async def health() -> HealthResponse:
+async def health() -> Health:
     """Answer while the process lives, without asking the database."""
-    return HealthResponse(status="healthy")
+    return Health(status="healthy")
 
 
 @router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses=documented(ServiceUnavailable))
-async def ready(given: Annotated[EngineExecutor, Depends(GetExecutor())]) -> ReadyResponse:
+async def ready(given: Annotated[EngineExecutor, Depends(GetExecutor())]) -> Readiness:
     """Check that the database answers, can be written to, and has the columns that are needed."""
     try:
         await executor_of(given).execute(WRITE_NOTHING, {})
@@ -51,4 +51,4 @@ async def ready(given: Annotated[EngineExecutor, Depends(GetExecutor())]) -> Rea
         if lacks_tables(error):
             raise DatabaseUnavailable(reason_of(error)) from error
         raise
-    return ReadyResponse(status="ready")
+    return Readiness(status="ready")

@@ -71,4 +71,5 @@ def test_the_error_schema_is_what_is_sent(document: Document) -> None:
 
     assert schema["required"] == ["error", "code"]
     assert schema["properties"].keys() == {"error", "code"}
-    assert {field["type"] for field in schema["properties"].values()} == {"string"}
+    fields = [resolved(document, field) for field in schema["properties"].values()]
+    assert {field["type"] for field in fields} == {"string"}
