@@ -1,7 +1,7 @@
 """Errors: which ones an operation can give, and in which words."""
 
 from endpoints import Endpoint, each_endpoint
-from openapi_document import Document, operation_of
+from openapi_document import Document, operation_of, resolved
 
 ERRORS = {
     "400": "VALIDATION_ERROR",
