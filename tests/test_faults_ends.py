@@ -58,7 +58,9 @@ def test_a_stop_answers_the_requests_in_flight_and_closes_the_connections(
     with run_service(NEON_DATABASE_URL=database.url()) as service:
         worker = SingleWorker(service.wait_until_started(), database)
         task_id = worker.create()
-        toggle = next(endpoint for endpoint in ENDPOINTS if endpoint.method == "PATCH")
+        toggle = next(
+            endpoint for endpoint in ENDPOINTS if endpoint.name == "toggle_task_completion"
+        )
         with database.locked(ROW_LOCK, worker.user):
             in_flight = [clients.submit(worker.call, toggle, task_id) for _ in range(3)]
             eventually(

@@ -32,7 +32,7 @@ def test_health_answers_at_once_while_60_requests_wait(
 ) -> None:
     """Only as many wait in the database as there are connections. The last twenty get none."""
     task_id = worker.create()
-    toggle = next(endpoint for endpoint in ENDPOINTS if endpoint.method == "PATCH")
+    toggle = next(endpoint for endpoint in ENDPOINTS if endpoint.name == "toggle_task_completion")
 
     with worker.database.locked(ROW_LOCK, worker.user):
         waiting = [clients.submit(worker.call, toggle, task_id) for _ in range(60)]

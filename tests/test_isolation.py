@@ -88,19 +88,26 @@ def test_a_filtered_list_is_one_statement_that_is_scoped_to_the_tokens_user(
         {"title": "x"},
         {"description": None},
         {"completed": True},
+        {"priority": "low", "due_date": None, "tags": ["x"]},
         {"title": "x", "description": "y", "completed": False},
         {"user_id": SOMEONE_ELSE},
         {"title": "x", "user_id": SOMEONE_ELSE, "owner": SOMEONE_ELSE},
     ],
     ids=str,
 )
+@pytest.mark.parametrize(("method", "suffix"), [("PUT", ""), ("PATCH", ""), ("PATCH", "/complete")])
 def test_every_update_is_one_statement_that_is_scoped_to_the_tokens_user(
-    alice: TestClient, stored: Callable[..., Task], statements: list[str], change: dict[str, Any]
+    alice: TestClient,
+    stored: Callable[..., Task],
+    statements: list[str],
+    method: str,
+    suffix: str,
+    change: dict[str, Any],
 ) -> None:
     task = stored()
     statements.clear()
 
-    response = alice.put(f"/api/{OWNER}/tasks/{task.id}", json=change)
+    response = alice.request(method, f"/api/{OWNER}/tasks/{task.id}{suffix}", json=change)
 
     assert response.is_success
     [sql] = statements

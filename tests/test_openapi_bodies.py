@@ -1,5 +1,6 @@
 """Bodies of requests and of answers."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ def test_a_new_task_is_described(document: Document) -> None:
     properties = schema["properties"]
     assert body["required"] is True
     assert schema["required"] == ["title"]
-    assert properties.keys() == {"title", "description"}
+    assert properties.keys() == {"title", "description", "priority", "due_date", "tags"}
     assert properties["title"]["type"] == "string"
     assert (properties["title"]["minLength"], properties["title"]["maxLength"]) == (1, 200)
     text, null = properties["description"]["anyOf"]
@@ -26,14 +27,24 @@ def test_a_new_task_is_described(document: Document) -> None:
     assert null == {"type": "null"}
 
 
-def test_a_change_is_described_with_fields_that_may_be_left_out(document: Document) -> None:
-    body = document["paths"]["/api/{user_id}/tasks/{task_id}"]["put"]["requestBody"]
+@pytest.mark.parametrize("method", ["put", "patch"])
+def test_a_change_is_described_with_fields_that_may_be_left_out(
+    document: Document, method: str
+) -> None:
+    body = document["paths"]["/api/{user_id}/tasks/{task_id}"][method]["requestBody"]
 
     schema = schema_of(document, body["content"])
     properties = schema["properties"]
     assert body["required"] is True
     assert schema.get("required", []) == []
-    assert properties.keys() == {"title", "description", "completed"}
+    assert properties.keys() == {
+        "title",
+        "description",
+        "completed",
+        "priority",
+        "due_date",
+        "tags",
+    }
     assert [name for name in properties if "default" in properties[name]] == []
     assert properties["title"]["type"] == "string"
     assert properties["completed"]["type"] == "boolean"
@@ -43,8 +54,46 @@ def test_a_change_is_described_with_fields_that_may_be_left_out(document: Docume
 
 
 @pytest.mark.parametrize(
-    "name", ["list_tasks", "get_task", "delete_task", "toggle_task_completion"]
+    ("path", "method"),
+    [
+        ("/api/{user_id}/tasks", "post"),
+        ("/api/{user_id}/tasks/{task_id}", "put"),
+        ("/api/{user_id}/tasks/{task_id}", "patch"),
+    ],
 )
+def test_the_fields_that_came_later_are_described(
+    document: Document, path: str, method: str
+) -> None:
+    body = document["paths"][path][method]["requestBody"]
+
+    properties = schema_of(document, body["content"])["properties"]
+    assert properties["priority"]["enum"] == ["low", "medium", "high"]
+    due_date, null = properties["due_date"]["anyOf"]
+    assert (due_date["type"], null) == ("string", {"type": "null"})
+    form = re.compile(due_date["pattern"])
+    assert [bool(form.search(text)) for text in ("2026-12-01", "", "tomorrow")] == [
+        True,
+        True,
+        False,
+    ]
+    tags, null = properties["tags"]["anyOf"]
+    assert (tags["type"], null) == ("array", {"type": "null"})
+    assert (tags["items"]["minLength"], tags["items"]["maxLength"]) == (1, 50)
+
+
+def test_a_toggle_is_described_with_a_body_that_may_be_left_out(document: Document) -> None:
+    path = "/api/{user_id}/tasks/{task_id}/complete"
+    body = document["paths"][path]["patch"]["requestBody"]
+
+    schema = schema_of(document, body["content"])
+    assert body.get("required", False) is False
+    assert schema.get("required", []) == []
+    assert schema["properties"].keys() == {"completed"}
+    assert schema["properties"]["completed"]["type"] == "boolean"
+    assert "default" not in schema["properties"]["completed"]
+
+
+@pytest.mark.parametrize("name", ["list_tasks", "get_task", "delete_task"])
 def test_no_other_operation_has_a_body(document: Document, name: str) -> None:
     [operation] = [
         operation_of(document, endpoint) for endpoint in ENDPOINTS if endpoint.name == name
@@ -62,17 +111,22 @@ def test_a_task_is_described_with_all_its_fields_required(document: Document) ->
     assert set(envelope["required"]) == envelope["properties"].keys() == {"data", "message"}
     assert set(task["required"]) == properties.keys()
     nullable = [name for name, schema in properties.items() if "null" in str(schema)]
-    assert nullable == ["description"]
+    assert nullable == ["description", "due_date", "completed_at"]
+    assert properties["priority"]["enum"] == ["low", "medium", "high"]
+    assert properties["tags"]["items"]["type"] == "string"
+    assert properties["completed_at"]["anyOf"][0]["format"] == "date-time"
     types = {
         name: (schema["type"], schema.get("format"))
         for name, schema in properties.items()
-        if name != "description"
+        if name not in nullable
     }
     assert types == {
         "id": ("integer", "int64"),
         "user_id": ("string", None),
         "title": ("string", None),
         "completed": ("boolean", None),
+        "priority": ("string", None),
+        "tags": ("array", None),
         "created_at": ("string", "date-time"),
         "updated_at": ("string", "date-time"),
     }

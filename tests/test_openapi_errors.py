@@ -16,17 +16,24 @@ FAULTS = {
     "title": {"Title is required", "Title must be between 1 and 200 characters"},
     "description": {"Description must not exceed 1000 characters"},
     "completed": {"Completed must be true or false"},
+    "priority": {"Priority must be low, medium or high"},
+    "due_date": {
+        "Due date must be a date (2026-12-01) or a time (2026-12-01T09:00 or 2026-12-01T09:00:00Z)"
+    },
+    "tags": {"Tags must be at most 10 texts of 1 to 50 characters"},
     "body": {"Body must be a JSON object"},
     "filter": {"Filter must be all, pending or completed"},
     "id": {"Task id must be a positive integer"},
 }
+FAULTS_OF_A_CHANGE = set[str]().union(*FAULTS.values()) - FAULTS["filter"]
 FAULTS_OF = {
     "list_tasks": FAULTS["filter"],
-    "create_task": FAULTS["title"] | FAULTS["description"] | FAULTS["body"],
+    "create_task": FAULTS_OF_A_CHANGE - FAULTS["completed"] - FAULTS["id"],
     "get_task": FAULTS["id"],
-    "update_task": set[str]().union(*FAULTS.values()) - FAULTS["filter"],
+    "update_task": FAULTS_OF_A_CHANGE,
+    "patch_task": FAULTS_OF_A_CHANGE,
     "delete_task": FAULTS["id"],
-    "toggle_task_completion": FAULTS["id"],
+    "toggle_task_completion": FAULTS["completed"] | FAULTS["body"] | FAULTS["id"],
 }
 
 

@@ -12,8 +12,10 @@ OPERATIONS = {
     ("post", "/api/{user_id}/tasks"): "create_task",
     ("get", "/api/{user_id}/tasks/{task_id}"): "get_task",
     ("put", "/api/{user_id}/tasks/{task_id}"): "update_task",
+    ("patch", "/api/{user_id}/tasks/{task_id}"): "patch_task",
     ("delete", "/api/{user_id}/tasks/{task_id}"): "delete_task",
     ("patch", "/api/{user_id}/tasks/{task_id}/complete"): "toggle_task_completion",
+    ("get", "/"): "index",
     ("get", "/health"): "health",
     ("get", "/ready"): "ready",
 }
@@ -48,8 +50,8 @@ def test_every_task_endpoint_needs_the_bearer_token(document: Document, endpoint
     assert operation_of(document, endpoint)["security"] == [{name: []}]
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready"])
-def test_health_needs_no_token(document: Document, path: str) -> None:
+@pytest.mark.parametrize("path", ["/", "/health", "/ready"])
+def test_what_is_no_ones_needs_no_token(document: Document, path: str) -> None:
     assert "security" not in document["paths"][path]["get"]
 
 

@@ -35,8 +35,9 @@ def test_location_leads_back_through_the_proxy(client: httpx2.Client) -> None:
 @pytest.mark.parametrize(
     ("path", "methods"),
     [
+        ("/", {"GET", "HEAD"}),
         (TASKS, {"GET", "POST"}),
-        (f"{TASKS}/1", {"GET", "PUT", "DELETE"}),
+        (f"{TASKS}/1", {"GET", "PUT", "PATCH", "DELETE"}),
         ("/api/a%2Fb/tasks", {"GET", "POST"}),
         ("/health", {"GET", "HEAD"}),
     ],
@@ -50,6 +51,16 @@ def test_another_method_is_refused_with_all_those_of_the_path(
     assert set(answer.headers["Allow"].split(", ")) == methods
 
 
+def test_the_index_leads_through_the_proxy(client: httpx2.Client) -> None:
+    assert client.get("/").json() == {
+        "name": "Tasks API",
+        "docs": f"{PREFIX}/docs",
+        "openapi": f"{PREFIX}/openapi.json",
+        "health": f"{PREFIX}/health",
+    }
+
+
 def test_the_docs_find_the_document_through_the_proxy(client: httpx2.Client) -> None:
     assert f"{PREFIX}/openapi.json" in client.get("/docs").text
-    assert client.get("/openapi.json").json()["servers"] == [{"url": PREFIX}]
+    servers = client.get("/openapi.json").json()["servers"]
+    assert [server["url"] for server in servers] == [PREFIX, "/"]

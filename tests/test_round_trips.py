@@ -145,6 +145,16 @@ def test_an_update_of_nothing_is_one_round_trip(
     assert trips == 1
 
 
+def test_completion_that_is_set_is_one_round_trip(
+    proxy: CountingProxy, far_client: TestClient, far_task: int
+) -> None:
+    path = f"/api/{OWNER}/tasks/{far_task}/complete"
+
+    trips = trips_of(proxy, lambda: far_client.patch(path, json={"completed": True}))
+
+    assert trips == 1
+
+
 @pytest.mark.parametrize(
     "headers",
     [{}, {"Authorization": "Bearer junk"}, bearer("user_bob")],

@@ -20,19 +20,24 @@ from fixtures import RunService
 from service import Service
 from users import OWNER, bearer
 
+# The columns that came after 1.0.0 have defaults; `completed_at` has the type of `updated_at`.
 TABLES = {
     # In another order, with other types that hold the same, and with nulls.
     "somebody's": {
         "postgresql": """
             CREATE TABLE tasks (
                 updated_at TIMESTAMP, created_at TIMESTAMP, completed BOOLEAN,
-                description TEXT, title TEXT, user_id TEXT NOT NULL, id SERIAL PRIMARY KEY
+                description TEXT, title TEXT, user_id TEXT NOT NULL, id SERIAL PRIMARY KEY,
+                completed_at TIMESTAMP, tags TEXT[] DEFAULT '{}', due_date TEXT,
+                priority TEXT DEFAULT 'medium'
             )
         """,
         "sqlite": """
             CREATE TABLE tasks (
                 updated_at, created_at TEXT, completed INTEGER,
-                description TEXT, title TEXT, user_id TEXT NOT NULL, id INTEGER PRIMARY KEY
+                description TEXT, title TEXT, user_id TEXT NOT NULL, id INTEGER PRIMARY KEY,
+                completed_at, tags TEXT DEFAULT '[]', due_date TEXT,
+                priority TEXT DEFAULT 'medium'
             )
         """,
     },
@@ -40,7 +45,9 @@ TABLES = {
         "postgresql": """
             CREATE TABLE tasks (
                 id BIGSERIAL PRIMARY KEY, user_id TEXT NOT NULL, title TEXT, description TEXT,
-                completed BOOLEAN, created_at TIMESTAMPTZ, updated_at TIMESTAMPTZ
+                completed BOOLEAN, created_at TIMESTAMPTZ, updated_at TIMESTAMPTZ,
+                priority TEXT DEFAULT 'medium', due_date TEXT, tags TEXT[] DEFAULT '{}',
+                completed_at TIMESTAMPTZ
             )
         """,
     },
@@ -100,10 +107,10 @@ def running(request: pytest.FixtureRequest, run_service: RunService) -> Iterator
     if backend == "sqlite":
         folder = request.getfixturevalue("tmp_path_factory").mktemp("others")
         url, run_sql = _on_sqlite(folder / "tasks.db")
-        run_sql(TABLES[tables][backend])
     else:
         url, run_sql = _on_postgresql(request.getfixturevalue("cluster"))
-        run_sql(TABLES[tables][backend])
+    run_sql(TABLES[tables][backend])
+    if backend == "postgresql":
         run_sql(f"ALTER TABLE tasks OWNER TO {ROLE}")
     with run_service(NEON_DATABASE_URL=url, TZ="America/New_York") as service:
         service.wait_until_started()
@@ -173,6 +180,37 @@ def test_updated_at_does_not_move_back_in_a_table_without_zones(deployment: Depl
     task = deployment.task("PATCH", f"/{task_id}/complete")
 
     assert task["updated_at"] == "2999-01-12T12:45:00Z"
+
+
+@on(ZONELESS)
+def test_a_task_is_completed_now_in_a_table_without_zones(deployment: Deployment) -> None:
+    path = f"/{deployment.task('POST', json={'title': 'Buy groceries'})['id']}"
+
+    before = datetime.now(UTC)
+    completed = deployment.task("PATCH", f"{path}/complete")
+    after = datetime.now(UTC)
+
+    assert before <= datetime.fromisoformat(completed["completed_at"]) <= after
+    assert completed["completed_at"] == completed["updated_at"]
+    assert deployment.task("GET", path) == completed
+    renamed = deployment.task("PUT", path, json={"title": "Buy bread"})
+    assert renamed["completed_at"] == completed["completed_at"]
+
+
+@on(ZONELESS)
+def test_a_task_that_1_0_0_completed_keeps_its_last_change_in_a_table_without_zones(
+    deployment: Deployment,
+) -> None:
+    times = ("'2026-01-12 12:45:00.000000'", "'2026-07-12 12:45:00.123456'")
+    task_id = deployment.add(*times, "'Buy groceries', true")
+    path = f"/{task_id}"
+
+    shown = deployment.task("GET", path)
+    renamed = deployment.task("PUT", path, json={"title": "Buy bread"})
+    fetched = deployment.task("GET", path)
+
+    completions = [task["completed_at"] for task in (shown, renamed, fetched)]
+    assert completions == ["2026-07-12T12:45:00.123456Z"] * 3
 
 
 @each_endpoint_of_one_task
@@ -266,12 +304,17 @@ def test_a_time_that_is_null_is_the_other_one(
 
 
 @on(WITH_NULLS)
-def test_no_title_is_empty_and_no_state_pending(deployment: Deployment) -> None:
+def test_nulls_are_an_empty_title_a_pending_state_a_medium_priority_and_no_tags(
+    deployment: Deployment,
+) -> None:
     deployment.add(f"'{A_TIME}'", f"'{A_TIME}'", "null, null")
+    deployment.run_sql("UPDATE tasks SET priority = null, tags = null")
 
     [task] = deployment.call("GET").json()["data"]
 
     assert (task["title"], task["completed"]) == ("", False)
+    assert (task["priority"], task["tags"]) == ("medium", [])
+    assert (task["due_date"], task["completed_at"]) == (None, None)
     assert deployment.task("GET", f"/{task['id']}") == task
 
 

@@ -12,7 +12,15 @@ from models import Task
 
 
 def test_a_task_is_answered_in_the_envelope(alice: TestClient, stored: Callable[..., Task]) -> None:
-    task = stored(description="Milk", completed=True, created_at=EPOCH)
+    task = stored(
+        description="Milk",
+        completed=True,
+        priority="high",
+        due_date="2026-12-01",
+        tags=["shopping", "food"],
+        completed_at=EPOCH.replace(microsecond=1),
+        created_at=EPOCH,
+    )
 
     response = alice.get(f"{TASKS}/{task.id}")
 
@@ -24,6 +32,10 @@ def test_a_task_is_answered_in_the_envelope(alice: TestClient, stored: Callable[
             "title": "Buy groceries",
             "description": "Milk",
             "completed": True,
+            "priority": "high",
+            "due_date": "2026-12-01",
+            "tags": ["shopping", "food"],
+            "completed_at": "2026-01-12T10:00:00.000001Z",
             "created_at": "2026-01-12T10:00:00.123456Z",
             "updated_at": "2026-01-12T10:00:00.123456Z",
         },

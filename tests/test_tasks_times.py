@@ -62,7 +62,9 @@ def test_times_in_the_database_are_aware(
 CHANGES = [
     ("PUT", "", {"title": "y"}),
     ("PUT", "", {"completed": True}),
+    ("PATCH", "", {"tags": []}),
     ("PATCH", "/complete", {}),
+    ("PATCH", "/complete", {"completed": False}),
 ]
 
 

@@ -22,6 +22,7 @@ def test_toggling_turns_completion_over_and_says_which_way(
         "data": {
             **wire(task),
             "completed": True,
+            "completed_at": there.json()["data"]["updated_at"],
             "updated_at": there.json()["data"]["updated_at"],
         },
         "message": "Task marked as completed",

@@ -1,4 +1,4 @@
-"""PUT: the fields that a body names."""
+"""PUT and PATCH: the fields that a body names."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from endpoints import TASKS
 from fastapi.testclient import TestClient
-from stored_tasks import EPOCH, wire
+from stored_tasks import EPOCH, in_utc, wire
 
 from models import Task
 
@@ -21,30 +21,49 @@ from models import Task
         {"completed": True},
         {"completed": False},
         {"title": "Buy milk", "completed": True},
+        {"priority": "high"},
+        {"due_date": "2026-12-01T09:00:00"},
+        {"due_date": None},
+        {"tags": ["drinks", "shopping"]},
+        {"tags": []},
+        {"due_date": None, "tags": [], "priority": "medium", "completed": False},
         {"title": "Buy milk", "description": None, "completed": True},
     ],
     ids=str,
 )
 @pytest.mark.parametrize("completed", [True, False], ids=["completed", "pending"])
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
 def test_an_update_changes_the_fields_that_it_names_and_no_other(
     alice: TestClient,
     stored: Callable[..., Task],
     load: Callable[[int], Task | None],
     change: dict[str, Any],
+    method: str,
     *,
     completed: bool,
 ) -> None:
-    task = stored(description="Milk", completed=completed, created_at=EPOCH)
-    neighbour = stored(description="Milk", completed=completed, created_at=EPOCH)
+    values: dict[str, Any] = {
+        "description": "Milk",
+        "priority": "low",
+        "due_date": "2026-11-30",
+        "tags": ["food"],
+        "completed": completed,
+        "completed_at": EPOCH if completed else None,
+        "created_at": EPOCH,
+    }
+    task, neighbour = stored(**values), stored(**values)
 
-    response = alice.put(f"{TASKS}/{task.id}", json=change)
+    response = alice.request(method, f"{TASKS}/{task.id}", json=change)
 
+    updated_at = response.json()["data"]["updated_at"]
+    completed_at = in_utc(EPOCH) if completed else updated_at
     assert response.status_code == 200
     assert response.json() == {
         "data": {
             **wire(task),
             **change,
-            "updated_at": response.json()["data"]["updated_at"],
+            "completed_at": completed_at if change.get("completed", completed) else None,
+            "updated_at": updated_at,
         },
         "message": "Task updated",
     }
@@ -58,27 +77,36 @@ def test_an_update_changes_the_fields_that_it_names_and_no_other(
     assert wire(untouched) == wire(neighbour)
 
 
-@pytest.mark.parametrize("body", [{}, {"id": 5}, {"userId": "x", "Title": "y", "done": None}])
+@pytest.mark.parametrize(
+    "body", [{}, {"id": 5}, {"completed_at": None}, {"userId": "x", "Title": "y", "done": None}]
+)
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
 def test_an_update_that_names_no_field_changes_nothing(
-    alice: TestClient, stored: Callable[..., Task], body: dict[str, Any]
+    alice: TestClient, stored: Callable[..., Task], method: str, body: dict[str, Any]
 ) -> None:
-    task = stored(created_at=EPOCH)
+    task = stored(completed=True, created_at=EPOCH)
 
-    response = alice.put(f"{TASKS}/{task.id}", json=body)
+    response = alice.request(method, f"{TASKS}/{task.id}", json=body)
 
     assert response.status_code == 200
     assert response.json() == {"data": wire(task), "message": "Task updated"}
 
 
-def test_a_whole_task_can_be_sent_back(alice: TestClient, stored: Callable[..., Task]) -> None:
-    task = stored(description="Milk", created_at=EPOCH)
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_whole_task_can_be_sent_back(
+    alice: TestClient, stored: Callable[..., Task], method: str
+) -> None:
+    task = stored(
+        description="Milk", due_date="2026-12-01T08:00:00Z", tags=["food"], created_at=EPOCH
+    )
     whole = alice.get(f"{TASKS}/{task.id}").json()["data"]
 
-    response = alice.put(f"{TASKS}/{task.id}", json={**whole, "completed": True})
+    response = alice.request(method, f"{TASKS}/{task.id}", json={**whole, "completed": True})
 
     assert response.status_code == 200
     assert response.json()["data"] == {
         **whole,
         "completed": True,
+        "completed_at": response.json()["data"]["updated_at"],
         "updated_at": response.json()["data"]["updated_at"],
     }

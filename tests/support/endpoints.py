@@ -1,4 +1,4 @@
-"""The six endpoints as a table, for the rules that hold for every one of them."""
+"""The endpoints of tasks as a table, for the rules that hold for every one of them."""
 
 from typing import Any, NamedTuple
 
@@ -38,6 +38,7 @@ ENDPOINTS = (
     Endpoint("create_task", "POST", "/api/{user_id}/tasks", {"title": "Read a book"}),
     Endpoint("get_task", "GET", "/api/{user_id}/tasks/{task_id}"),
     Endpoint("update_task", "PUT", "/api/{user_id}/tasks/{task_id}", {"title": "Read a book"}),
+    Endpoint("patch_task", "PATCH", "/api/{user_id}/tasks/{task_id}", {"title": "Read a book"}),
     Endpoint("delete_task", "DELETE", "/api/{user_id}/tasks/{task_id}"),
     Endpoint("toggle_task_completion", "PATCH", "/api/{user_id}/tasks/{task_id}/complete"),
 )
