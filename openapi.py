@@ -12,11 +12,10 @@ from schemas import ErrorResponse, TaskRead
 
 # FastAPI leaves nulls out of examples.
 NULL = "the text that stands for null until the document is written"
-TASK: dict[str, Any] = {
-    name: field.examples[0] if field.examples else NULL
-    for name, field in TaskRead.model_fields.items()
-}
-COMPLETED_TASK = {**TASK, "completed": True, "completed_at": TASK["updated_at"]}
+COMPLETED_TASK: dict[str, Any] = {
+    name: (field.examples or [NULL])[0] for name, field in TaskRead.model_fields.items()
+} | {"completed": True}
+TASK = COMPLETED_TASK | {"completed": False, "completed_at": NULL}
 
 
 def documented_success(

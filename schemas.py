@@ -193,7 +193,8 @@ class TaskRead(BaseModel):
     )
     tags: list[str] = Field(examples=[["shopping"]])
     completed_at: datetime | None = Field(
-        description="When the task became completed; null while it is pending."
+        description="When the task became completed; null while it is pending.",
+        examples=["2026-01-12T10:00:00.123456Z"],
     )
     created_at: datetime = Field(examples=["2026-01-12T10:00:00.123456Z"])
     updated_at: datetime = Field(examples=["2026-01-12T10:00:00.123456Z"])

@@ -121,7 +121,7 @@ def test_a_task_is_described_with_all_its_fields_required(document: Document) ->
         if name not in nullable
     }
     assert types == {
-        "id": ("integer", "int64"),
+        "id": ("integer", None),
         "user_id": ("string", None),
         "title": ("string", None),
         "completed": ("boolean", None),
