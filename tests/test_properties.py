@@ -1,4 +1,4 @@
-"""Arbitrary JSON to the two endpoints that take a body."""
+"""Arbitrary JSON to the endpoints that take a body."""
 
 import json
 from collections.abc import Callable
@@ -7,22 +7,13 @@ from typing import Any
 import pytest
 from endpoints import JSON, TASKS
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import any_json, any_text, quickly, storable, white_space
 from users import OWNER
 
 from models import Task
 
-# The fixtures are made once for all examples of a test; each example looks at one task only.
-quickly = settings(
-    deadline=None,
-    max_examples=40,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-
-# Everything that JSON can write: NUL, lone surrogates and astral characters too.
-any_text = st.text(st.characters(exclude_categories=())) | st.text("x\0 \n😀\ud800", max_size=5)
-white_space = st.text(" \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2003\u2028\u3000", max_size=3)
 titles = st.one_of(
     any_text,
     st.builds("{}{}{}".format, white_space, any_text, white_space),
@@ -30,15 +21,6 @@ titles = st.one_of(
     st.integers(195, 205).map(lambda length: f" {'x' * length}\n"),
 )
 descriptions = st.none() | any_text | st.integers(995, 1005).map(lambda length: "ü" * length)
-any_json: st.SearchStrategy[Any] = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | any_text,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(any_text, inner, max_size=4),
-    max_leaves=8,
-)
 # Mostly what a front end might send, with one thing or another wrong.
 objects = st.fixed_dictionaries(
     {},
@@ -53,14 +35,6 @@ objects = st.fixed_dictionaries(
 )
 bodies = objects | any_json
 good_texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
-
-
-def storable(value: Any) -> bool:
-    return (
-        isinstance(value, str)
-        and "\0" not in value
-        and not any("\ud800" <= character <= "\udfff" for character in value)
-    )
 
 
 def good_title(value: Any) -> bool:
@@ -97,14 +71,19 @@ def test_what_is_created_is_what_was_sent(
         assert response.json()["data"]["description"] == task.description
 
 
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
 @given(body=bodies)
 @quickly
 def test_what_is_updated_is_what_was_sent_and_the_rest_stays(
-    alice: TestClient, stored: Callable[..., Task], load: Callable[[int], Task | None], body: Any
+    alice: TestClient,
+    stored: Callable[..., Task],
+    load: Callable[[int], Task | None],
+    method: str,
+    body: Any,
 ) -> None:
     before = stored(description="Milk")
 
-    response = alice.put(f"{TASKS}/{before.id}", content=json.dumps(body), headers=JSON)
+    response = alice.request(method, f"{TASKS}/{before.id}", content=json.dumps(body), headers=JSON)
 
     good = (
         isinstance(body, dict)
@@ -147,12 +126,14 @@ def test_every_text_comes_back_as_it_was_sent(
 def test_no_bytes_are_a_crash(alice: TestClient, content: bytes) -> None:
     created = alice.post(TASKS, content=content, headers=JSON)
     updated = alice.put(f"{TASKS}/{2**63 - 1}", content=content, headers=JSON)
+    toggled = alice.patch(f"{TASKS}/{2**63 - 1}/complete", content=content, headers=JSON)
 
     assert created.status_code in {201, 400}
     assert updated.status_code in {400, 404}
+    assert toggled.status_code in {400, 404}
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 @given(size=st.integers(64 * 1024 - 40, 64 * 1024 + 40))
 @quickly
 def test_64_kib_is_the_limit_to_the_byte(

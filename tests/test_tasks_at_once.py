@@ -12,6 +12,8 @@ from users import bearer
 import main
 from models import Task
 
+UNCHANGED = {"id", "user_id", "created_at", "updated_at", "completed_at"}
+
 
 def at_once(*requests: tuple[str, str, Any]) -> list[httpx2.Response]:
     """Send all the requests (method, path, body) to the app without waiting for an answer."""
@@ -38,10 +40,33 @@ def test_eighty_toggles_at_once_leave_a_task_as_it_was(
     responses = at_once(*[("PATCH", f"{TASKS}/{task.id}/complete", None)] * 80)
 
     assert [response.status_code for response in responses] == [200] * 80
-    assert sum(response.json()["data"]["completed"] for response in responses) == 40
+    toggled = [response.json()["data"] for response in responses]
+    assert sum(one["completed"] for one in toggled) == 40
+    assert all(
+        one["completed_at"] == (one["updated_at"] if one["completed"] else None) for one in toggled
+    )
     after = load(task.id)
     assert after is not None
-    assert after.completed is False
+    assert (after.completed, after.completed_at) == (False, None)
+
+
+@pytest.mark.usefixtures("client")
+def test_a_task_that_is_completed_many_times_at_once_is_completed_once(
+    stored: Callable[..., Task],
+) -> None:
+    task = stored()
+    path = f"{TASKS}/{task.id}"
+    completed = {"completed": True}
+
+    responses = at_once(
+        *[("PATCH", f"{path}/complete", completed), ("PUT", path, completed)] * 20,
+        *[("PATCH", path, completed)] * 20,
+    )
+
+    assert {response.status_code for response in responses} == {200}
+    answers = [response.json()["data"] for response in responses]
+    [completed_at] = {answer["completed_at"] for answer in answers}
+    assert completed_at == min(answer["updated_at"] for answer in answers)
 
 
 @pytest.mark.usefixtures("client")
@@ -54,15 +79,34 @@ def test_edits_of_different_fields_at_once_both_stay(
         *(
             ("PUT", f"{TASKS}/{task.id}", change)
             for task in tasks
-            for change in ({"title": "new"}, {"description": "new"}, {"completed": True})
+            for change in (
+                {"title": "new"},
+                {"description": "new"},
+                {"completed": True},
+                {"priority": "high"},
+                {"due_date": "2026-12-01"},
+                {"tags": ["new"]},
+            )
         )
     )
 
     assert {response.status_code for response in responses} == {200}
     after = [load(task.id) for task in tasks if task.id]
-    assert [(task.title, task.description, task.completed) for task in after if task] == [
-        ("new", "new", True)
-    ] * 20
+    changed = [task.model_dump(exclude=UNCHANGED) for task in after if task]
+    assert (
+        changed
+        == [
+            {
+                "title": "new",
+                "description": "new",
+                "completed": True,
+                "priority": "high",
+                "due_date": "2026-12-01",
+                "tags": ["new"],
+            }
+        ]
+        * 20
+    )
 
 
 @pytest.mark.usefixtures("client")
