@@ -20,6 +20,20 @@ def connections(client: TestClient, engine: Engine) -> Iterator[list[object]]:
     event.remove(engine, "checkout", take)
 
 
+def test_the_index_says_where_to_go(client: TestClient) -> None:
+    response = client.get("/")
+
+    assert response.status_code == 200
+    assert response.json() == {
+        "name": "Tasks API",
+        "docs": "/docs",
+        "openapi": "/openapi.json",
+        "health": "/health",
+    }
+    for name in ("docs", "openapi", "health"):
+        assert client.get(response.json()[name]).status_code == 200
+
+
 def test_a_living_process_is_healthy(client: TestClient) -> None:
     response = client.get("/health")
 
@@ -34,7 +48,7 @@ def test_a_process_whose_database_answers_is_ready(client: TestClient) -> None:
     assert response.json() == {"status": "ready"}
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready"])
+@pytest.mark.parametrize("path", ["/", "/health", "/ready"])
 def test_head_is_get_without_the_body(client: TestClient, path: str) -> None:
     get = client.get(path, headers={"X-Request-ID": "same"})
 
@@ -42,11 +56,15 @@ def test_head_is_get_without_the_body(client: TestClient, path: str) -> None:
 
     assert head.status_code == 200
     assert head.headers == get.headers
+    assert head.content == b""
 
 
-def test_health_never_asks_the_database(client: TestClient, connections: list[object]) -> None:
-    client.get("/health")
-    client.head("/health")
+@pytest.mark.parametrize("path", ["/", "/health"])
+def test_the_index_and_health_never_ask_the_database(
+    client: TestClient, connections: list[object], path: str
+) -> None:
+    client.get(path)
+    client.head(path)
 
     assert connections == []
 
@@ -69,7 +87,7 @@ def test_a_process_without_its_database_is_healthy_but_not_ready(client: TestCli
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("path", ["/health", "/ready"])
+@pytest.mark.parametrize("path", ["/", "/health", "/ready"])
 def test_anybody_may_ask(client: TestClient, method: str, path: str) -> None:
     response = client.request(method, path, headers={"Authorization": "Bearer nonsense"})
 

@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 from endpoints import JSON, TASKS
 from fastapi.testclient import TestClient
-from texts import BODY, COMPLETED, DESCRIPTION, TASK_ID, TITLE, TITLE_REQUIRED, bad
+from texts import (
+    BODY,
+    COMPLETED,
+    DESCRIPTION,
+    DUE_DATE,
+    PRIORITY,
+    TAGS,
+    TASK_ID,
+    TITLE,
+    TITLE_REQUIRED,
+    bad,
+)
 
 from errors import INVALID
 from models import Task
@@ -36,6 +47,10 @@ def send(client: TestClient, method: str, path: str, body: Any, **headers: str) 
     return response.status_code, response.json()
 
 
+def send_change(client: TestClient, task: Task, body: Any) -> list[tuple[int, Any]]:
+    return [send(client, method, f"{TASKS}/{task.id}", body) for method in ("PUT", "PATCH")]
+
+
 @pytest.mark.parametrize("body", [{}, {"description": "x"}, {"Title": "x"}, {"title ": "x"}])
 def test_a_new_task_needs_a_title(alice: TestClient, body: dict[str, Any]) -> None:
     answer = send(alice, "POST", TASKS, body)
@@ -46,37 +61,36 @@ def test_a_new_task_needs_a_title(alice: TestClient, body: dict[str, Any]) -> No
 @pytest.mark.parametrize("title", BAD_TITLES, ids=lambda title: ascii(title)[:30])
 def test_a_bad_title_is_refused(alice: TestClient, task: Task, title: Any) -> None:
     created = send(alice, "POST", TASKS, {"title": title})
-    updated = send(alice, "PUT", f"{TASKS}/{task.id}", {"title": title})
+    updated = send_change(alice, task, {"title": title})
 
-    assert created == bad(TITLE)
-    assert updated == bad(TITLE)
+    assert [created, *updated] == [bad(TITLE)] * 3
 
 
 @pytest.mark.parametrize("description", BAD_DESCRIPTIONS, ids=lambda text: ascii(text)[:30])
 def test_a_bad_description_is_refused(alice: TestClient, task: Task, description: Any) -> None:
     created = send(alice, "POST", TASKS, {"title": "x", "description": description})
-    updated = send(alice, "PUT", f"{TASKS}/{task.id}", {"description": description})
+    updated = send_change(alice, task, {"description": description})
 
-    assert created == bad(DESCRIPTION)
-    assert updated == bad(DESCRIPTION)
+    assert [created, *updated] == [bad(DESCRIPTION)] * 3
 
 
 @pytest.mark.parametrize("completed", BAD_COMPLETIONS, ids=repr)
 def test_completed_is_true_or_false_and_nothing_like_it(
     alice: TestClient, task: Task, completed: Any
 ) -> None:
-    answer = send(alice, "PUT", f"{TASKS}/{task.id}", {"completed": completed})
+    updated = send_change(alice, task, {"completed": completed})
+    set_to = send(alice, "PATCH", f"{TASKS}/{task.id}/complete", {"completed": completed})
 
-    assert answer == bad(COMPLETED)
+    assert [*updated, set_to] == [bad(COMPLETED)] * 3
 
 
 @pytest.mark.parametrize("body", NO_OBJECTS, ids=repr)
 def test_a_body_is_an_object(alice: TestClient, task: Task, body: Any) -> None:
     created = send(alice, "POST", TASKS, body)
-    updated = send(alice, "PUT", f"{TASKS}/{task.id}", body)
+    updated = send_change(alice, task, body)
+    set_to = send(alice, "PATCH", f"{TASKS}/{task.id}/complete", body)
 
-    assert created == bad(BODY)
-    assert updated == bad(BODY)
+    assert [created, *updated, set_to] == [bad(BODY)] * 4
 
 
 @pytest.mark.parametrize(
@@ -88,6 +102,16 @@ def test_a_body_is_an_object(alice: TestClient, task: Task, body: Any) -> None:
         ("PUT", {"completed": 1, "description": 1}, DESCRIPTION),
         ("PUT", {"completed": 1, "description": 1, "title": "x"}, DESCRIPTION),
         ("PUT", {"completed": 1, "description": "x"}, COMPLETED),
+        ("PUT", {"tags": 1, "due_date": 1, "priority": 1, "completed": 1}, COMPLETED),
+        ("PATCH", {"tags": 1, "due_date": 1, "priority": 1, "title": None}, TITLE),
+        ("PATCH", {"tags": 1, "due_date": 1, "priority": 1}, PRIORITY),
+        ("PUT", {"tags": 1, "due_date": 1, "priority": "low"}, DUE_DATE),
+        ("PUT", {"tags": 1, "due_date": ""}, TAGS),
+        ("PATCH", {"tags": ["", 1, "x" * 51], "due_date": None}, TAGS),
+        ("POST", {"tags": 1, "due_date": 1, "priority": 1}, TITLE_REQUIRED),
+        ("POST", {"tags": 1, "due_date": 1, "priority": 1, "title": "x"}, PRIORITY),
+        ("POST", {"tags": 1, "due_date": 1, "completed": 1, "title": "x"}, DUE_DATE),
+        ("POST", {"tags": 1, "completed": 1, "title": "x"}, TAGS),
     ],
 )
 def test_of_several_faults_the_first_in_the_contracts_order_is_told(
@@ -106,14 +130,29 @@ def test_of_several_faults_the_first_in_the_contracts_order_is_told(
         ({"title": ""}, TITLE),
         ({"description": 1}, DESCRIPTION),
         ({"completed": 1}, COMPLETED),
+        ({"priority": 1}, PRIORITY),
+        ({"due_date": 1}, DUE_DATE),
+        ({"tags": 1}, TAGS),
         ([], BODY),
         ({"title": "x"}, TASK_ID),
     ],
 )
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
 def test_a_fault_of_the_body_is_told_before_one_of_the_id(
+    alice: TestClient, method: str, body: Any, text: str
+) -> None:
+    answer = send(alice, method, f"{TASKS}/zero", body)
+
+    assert answer == bad(text)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"), [({"completed": 1}, COMPLETED), ([], BODY), ({"completed": True}, TASK_ID)]
+)
+def test_a_fault_of_a_toggles_body_is_told_before_one_of_the_id(
     alice: TestClient, body: Any, text: str
 ) -> None:
-    answer = send(alice, "PUT", f"{TASKS}/zero", body)
+    answer = send(alice, "PATCH", f"{TASKS}/zero/complete", body)
 
     assert answer == bad(text)
 
