@@ -11,6 +11,7 @@ from six_endpoints import WRITTEN, contents, drive_all_six_endpoints
 from sqlalchemy import Engine, StaticPool
 from sqlalchemy.orm import Session as OrmSession
 from sqlmodel import Session, SQLModel, create_engine, select
+from stored_tasks import wire
 from users import OWNER, bearer
 
 import database
@@ -108,17 +109,24 @@ def test_a_session_that_keeps_what_it_knows_sees_what_a_request_changed(
     engine = in_memory()
     with Session(engine, expire_on_commit=False) as session:
         overrides[database.get_db] = lambda: session
-        edited, toggled, deleted = (Task(user_id=OWNER, title="Buy milk") for _ in range(3))
-        session.add_all([edited, toggled, deleted])
+        edited, patched, toggled, deleted = (
+            Task(user_id=OWNER, title="Buy milk") for _ in range(4)
+        )
+        session.add_all([edited, patched, toggled, deleted])
         session.commit()
 
         client = TestClient(main.app)
         client.put(f"{TASKS}/{edited.id}", json={"title": "Buy bread"})
+        change = {"priority": "high", "due_date": "2026-12-01", "tags": ["food"], "completed": True}
+        sent = client.patch(f"{TASKS}/{patched.id}", json=change).json()["data"]
         client.patch(f"{TASKS}/{toggled.id}/complete")
         client.delete(f"{TASKS}/{deleted.id}")
 
         assert edited.title == "Buy bread"
+        assert sent == wire(patched)
+        assert sent == {**sent, **change, "completed_at": sent["updated_at"]}
         assert toggled.completed is True
+        assert toggled.completed_at == toggled.updated_at
         assert session.get(Task, deleted.id) is None
     engine.dispose()
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from endpoints import TASKS, Endpoint, each_endpoint_of_one_task
 from fastapi.testclient import TestClient
+from sqlalchemy import Engine, text
 from stored_tasks import EPOCH, wire
 from users import OWNER
 
@@ -40,6 +41,35 @@ def test_a_task_is_answered_in_the_envelope(alice: TestClient, stored: Callable[
             "updated_at": "2026-01-12T10:00:00.123456Z",
         },
         "message": "Task retrieved",
+    }
+
+
+def test_a_task_that_1_0_0_stored_has_the_defaults_of_what_came_later(
+    alice: TestClient, engine: Engine
+) -> None:
+    with engine.connect() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO tasks (user_id, title, completed, created_at, updated_at)"
+                " VALUES (:owner, 'Buy groceries', false, :time, :time)"
+            ),
+            {"owner": OWNER, "time": "2026-01-12 10:00:00.123456+00:00"},
+        )
+
+    [task] = alice.get(TASKS).json()["data"]
+
+    assert task == {
+        "id": task["id"],
+        "user_id": OWNER,
+        "title": "Buy groceries",
+        "description": None,
+        "completed": False,
+        "priority": "medium",
+        "due_date": None,
+        "tags": [],
+        "completed_at": None,
+        "created_at": "2026-01-12T10:00:00.123456Z",
+        "updated_at": "2026-01-12T10:00:00.123456Z",
     }
 
 
