@@ -22,11 +22,9 @@ class JSONBodyRequest(Request):
         try:
             body = (await self.body()).decode()
             # `int` raises ValueError for NaN and Infinity, which are not JSON.
-            value = json.loads(body, parse_int=_number, parse_constant=int)
+            return json.loads(body, parse_int=_number, parse_constant=int)
         except (ValueError, RecursionError):
             return NOT_JSON
-        # Null would pass as no body, where none is needed.
-        return NOT_JSON if value is None else value
 
 
 def _number(digits: str) -> int | float:
