@@ -15,7 +15,9 @@ COLUMNS = ("priority", "due_date", "tags", "completed_at")
 
 def upgrade() -> None:
     is_sqlite = op.get_bind().dialect.name == "sqlite"
-    present = {column["name"] for column in sa.inspect(op.get_bind()).get_columns("tasks")}
+    present = {
+        column["name"]: column["type"] for column in sa.inspect(op.get_bind()).get_columns("tasks")
+    }
     for column in (
         sa.Column("priority", sa.String(6), nullable=False, server_default="medium"),
         sa.Column("due_date", sa.String(20, collation=None if is_sqlite else "C"), nullable=True),
@@ -25,7 +27,8 @@ def upgrade() -> None:
             nullable=False,
             server_default="[]" if is_sqlite else "{}",
         ),
-        sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
+        # Times of one table have one type: PostgreSQL converts between two in the session's zone.
+        sa.Column("completed_at", sa.DateTime() if is_sqlite else present["updated_at"]),
     ):
         # `SQLModel.metadata.create_all` makes the whole table, and notes no revision.
         if column.name not in present:
