@@ -67,7 +67,7 @@ def test_the_fields_that_came_later_are_described(
     body = document["paths"][path][method]["requestBody"]
 
     properties = schema_of(document, body["content"])["properties"]
-    assert properties["priority"]["enum"] == ["low", "medium", "high"]
+    assert resolved(document, properties["priority"])["enum"] == ["low", "medium", "high"]
     due_date, null = properties["due_date"]["anyOf"]
     assert (due_date["type"], null) == ("string", {"type": "null"})
     form = re.compile(due_date["pattern"])
@@ -107,7 +107,7 @@ def test_a_task_is_described_with_all_its_fields_required(document: Document) ->
 
     envelope = schema_of(document, content)
     task = resolved(document, envelope["properties"]["data"])
-    properties = task["properties"]
+    properties = {name: resolved(document, schema) for name, schema in task["properties"].items()}
     assert set(envelope["required"]) == envelope["properties"].keys() == {"data", "message"}
     assert set(task["required"]) == properties.keys()
     nullable = [name for name, schema in properties.items() if "null" in str(schema)]
