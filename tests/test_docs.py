@@ -184,8 +184,9 @@ def test_the_example_of_a_test_runs_as_it_stands(app_folder: Path) -> None:
 
     python = start_python(app_folder, "-W", "error", "-c", example)
 
-    output = python.communicate()
-    assert (python.returncode, *output) == (0, "", "")
+    output, log = python.communicate()
+    assert (python.returncode, output) == (0, ""), log
+    assert [line for line in log.splitlines() if " INFO " not in line] == []
 
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")

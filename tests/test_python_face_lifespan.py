@@ -35,7 +35,7 @@ def test_the_lifespan_leaves_the_garbage_collectors_thresholds_as_they_were() ->
     assert gc.get_threshold() == before
 
 
-WITHOUT_ENVIRONMENT = """
+OVERRIDES = """
 from fastapi.testclient import TestClient
 from sqlalchemy import StaticPool
 from sqlmodel import Session, SQLModel, create_engine
@@ -50,28 +50,88 @@ SQLModel.metadata.create_all(engine)
 session = Session(engine)
 app.dependency_overrides[get_db] = lambda: session
 app.dependency_overrides[get_current_user] = lambda: {"id": "demo", "email": None}
-client = TestClient(app)
 
-task = client.post("/api/demo/tasks", json={"title": "Buy groceries"}).json()["data"]
-path = f"/api/demo/tasks/{task['id']}"
-answers = [
-    client.get("/api/demo/tasks"),
-    client.get(path),
-    client.put(path, json={"title": "Buy milk"}),
-    client.patch(f"{path}/complete"),
-]
-print(*(answer.status_code for answer in answers))
-stored = session.get(Task, task["id"])
-print(stored.title, stored.completed)
-print(client.delete(path).status_code)
+def drive(client):
+    task = client.post("/api/demo/tasks", json={"title": "Buy groceries"}).json()["data"]
+    path = f"/api/demo/tasks/{task['id']}"
+    answers = [
+        client.get("/api/demo/tasks"),
+        client.get(path),
+        client.put(path, json={"title": "Buy milk"}),
+        client.patch(f"{path}/complete"),
+    ]
+    print(*(answer.status_code for answer in answers))
+    stored = session.get(Task, task["id"])
+    print(stored.title, stored.completed)
+    print(client.delete(path).status_code)
+"""
+WITHOUT_LIFESPAN = f"""{OVERRIDES}
+drive(TestClient(app))
+"""
+WITH_LIFESPAN = f"""{OVERRIDES}
+with TestClient(app) as client:
+    drive(client)
 """
 
 
-def test_no_environment_is_needed(app_folder: Path) -> None:
-    python = start_python(app_folder, "-c", WITHOUT_ENVIRONMENT)
+@pytest.mark.parametrize("script", [WITHOUT_LIFESPAN, WITH_LIFESPAN], ids=["without", "with"])
+def test_with_overrides_no_environment_is_needed_and_no_file_is_made(
+    app_folder: Path, script: str
+) -> None:
+    files = sorted(app_folder.rglob("*"))
+    # Users who can write everywhere, as in a container, are stopped by the comparison alone.
+    app_folder.chmod(0o500)
+
+    try:
+        output, errors = start_python(app_folder, "-W", "error", "-c", script).communicate()
+    finally:
+        app_folder.chmod(0o700)
+
+    assert output.splitlines() == ["200 200 200 200", "Buy milk True", "200"], errors
+    assert sorted(app_folder.rglob("*")) == files
+
+
+IN_A_DATABASE_OF_ITS_OWN = """
+from fastapi.testclient import TestClient
+from sqlalchemy import inspect
+
+import database
+from auth import get_current_user
+from main import app
+
+app.dependency_overrides[get_current_user] = lambda: {"id": "demo", "email": None}
+with TestClient(app) as client:
+    print(client.get("/api/demo/tasks").status_code, inspect(database.engine).get_table_names())
+"""
+
+
+def test_with_a_user_in_place_alone_the_tables_are_made_and_no_secret_is_needed(
+    app_folder: Path,
+) -> None:
+    python = start_python(app_folder, "-c", IN_A_DATABASE_OF_ITS_OWN, NEON_DATABASE_URL="sqlite://")
 
     output, errors = python.communicate()
 
-    assert output.splitlines() == ["200 200 200 200", "Buy milk True", "200"], errors
-    assert python.returncode == 0
-    assert list(app_folder.glob("*.db*")) == []
+    assert output.splitlines() == ["200 ['tasks']"], errors
+
+
+WITH_A_SESSION_ALONE = """
+from fastapi.testclient import TestClient
+
+from database import get_db
+from main import app
+
+app.dependency_overrides[get_db] = lambda: None
+with TestClient(app):
+    pass
+"""
+
+
+def test_with_a_session_in_place_alone_a_secret_is_needed(app_folder: Path) -> None:
+    python = start_python(app_folder, "-c", WITH_A_SESSION_ALONE)
+
+    _, errors = python.communicate()
+
+    assert errors.splitlines()[-1] == (
+        "settings.StartupError: BETTER_AUTH_SECRET is not set: use the front end's own value"
+    )
