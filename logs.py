@@ -7,12 +7,15 @@ the route too, and neither path nor query.
 
 import json
 import logging
+import re
 import sqlite3
 import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
 import psycopg2
+from fastapi.exceptions import ValidationException
+from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -73,8 +76,42 @@ def _is_no_handshake(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith('%s - "WebSocket %s"')
 
 
-# Exceptions whose texts may quote users' data: SQL with its values, a whole body.
-QUOTING = (SQLAlchemyError, psycopg2.Error, sqlite3.Error, ValueError)
+# Exceptions whose texts may quote users' data: SQL with its values, a whole body, a key.
+QUOTING = (
+    SQLAlchemyError,
+    psycopg2.Error,
+    sqlite3.Error,
+    ValueError,
+    ValidationException,
+    KeyError,
+    StopIteration,
+    StopAsyncIteration,
+)
+
+# Of these SQLSTATEs, PostgreSQL's primary message names tables, columns, constraints and types, and
+# its DETAIL has the values. A syntax error (42601) is none of these: its message quotes the SQL,
+# into which psycopg2 writes the values.
+CONSTRAINT_VIOLATION_CLASS = "23"
+NAMING_STATES = frozenset(
+    {
+        "3F000",  # invalid schema name
+        "42501",  # insufficient privilege
+        "42702",  # ambiguous column
+        "42703",  # undefined column
+        "42704",  # undefined object, such as a type
+        "42725",  # ambiguous function
+        "42804",  # datatype mismatch
+        "42846",  # cannot coerce
+        "42883",  # undefined function or operator
+        "42P01",  # undefined table
+        "42P10",  # invalid column reference: no constraint for ON CONFLICT, say
+        "42P18",  # indeterminate datatype
+    }
+)
+SQLITE_NAMING = re.compile(
+    r"no such (table|column): [\w.]+|table \w+ has no column named \w+"
+    r"|(NOT NULL|UNIQUE) constraint failed: [\w., ]+"
+)
 
 
 def traceback_of(error: BaseException) -> str:
@@ -82,9 +119,29 @@ def traceback_of(error: BaseException) -> str:
     parts = []
     cause: BaseException | None = error
     while cause:
-        text = "" if isinstance(cause, QUOTING) else f": {cause}"
         parts.append(
-            f"{''.join(traceback.format_tb(cause.__traceback__))}{type(cause).__qualname__}{text}"
+            f"{''.join(traceback.format_tb(cause.__traceback__))}"
+            f"{type(cause).__qualname__}{_text_of(cause)}"
         )
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return "\nwhile handling\n".join(parts)
+
+
+def _text_of(error: BaseException) -> str:
+    """Give what follows the exception's name, as far as it quotes no user's data."""
+    match error:
+        case psycopg2.Error() if error.pgcode:
+            is_naming = (
+                error.pgcode in NAMING_STATES or error.pgcode[:2] == CONSTRAINT_VIOLATION_CLASS
+            )
+            # A function (a trigger's) raises any text with any SQLSTATE; its errors have a context.
+            words = f": {error.diag.message_primary}" if not error.diag.context else ""
+            return f", SQLSTATE {error.pgcode}{words if is_naming else ''}"
+        case sqlite3.Error() if SQLITE_NAMING.fullmatch(str(error)):
+            return f": {error}"
+        case ValidationError():
+            types = dict.fromkeys(fault["type"] for fault in error.errors(include_input=False))
+            return f": {error.title}, {', '.join(types)}"
+        case TypeError() if "keyword" in str(error):
+            return ""  # an unexpected keyword may be a member's name of a body
+    return "" if isinstance(error, QUOTING) else f": {error}"
