@@ -24,6 +24,7 @@ from auth import get_current_user
 from settings import StartupError, get_settings
 
 log = logging.getLogger("tasks.database")
+settings_log = logging.getLogger("tasks.settings")
 
 # The pauses between the attempts.
 DELAYS_SECONDS = (0.5, 1, 2, 4, 4, 4, 4)
@@ -63,6 +64,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     # A test that overrides these needs neither secrets nor a database.
     if get_current_user not in app.dependency_overrides:
         settings.required_secret()
+        settings_log.info(
+            "Tokens: issued by %r, whose keys are at %s, or HS256 with the shared secret."
+            " Origins: %s",
+            settings.issuer,
+            settings.jwks_url,
+            ", ".join(settings.allowed_origins),
+        )
     if database.get_db not in app.dependency_overrides:
         log.info("Database: %s", database.describe(database.engine))
         if database.engine.dialect.name == "sqlite":
