@@ -1,12 +1,18 @@
 """The application, assembled: routes, exception handlers, middleware, start and stop."""
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from errors import EXCEPTION_HANDLERS, PayloadTooLarge, ServerError
 from lifespan import OneLineStartupFailure, lifespan
-from middleware import BodyLimit, CrashBoundary, RequestLog, SentPath, SmugglingGuard
+from middleware import (
+    BodyLimit,
+    CrashBoundary,
+    LoggedCORSMiddleware,
+    RequestLog,
+    SentPath,
+    SmugglingGuard,
+)
 from openapi import DocumentedAPI, documented
 from routes import health, tasks
 from settings import get_settings
@@ -39,7 +45,7 @@ app.add_middleware(SentPath)
 app.add_middleware(BodyLimit)
 app.add_middleware(CrashBoundary)
 app.add_middleware(
-    CORSMiddleware,
+    LoggedCORSMiddleware,
     allow_origins=get_settings().allowed_origins,
     allow_credentials=True,
     allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],

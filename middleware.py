@@ -4,9 +4,13 @@ import logging
 import re
 from secrets import token_hex
 from time import perf_counter
+from typing import Any
 from urllib.parse import quote
 
+from fastapi import Response
+from fastapi.middleware.cors import CORSMiddleware
 from opentelemetry import trace
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from errors import (
@@ -32,6 +36,9 @@ REQUEST_ID_HEADER = b"x-request-id"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 
 BODY_BYTES_MAX = 64 * 1024
+
+# How many refused origins a worker logs: anybody can send any number of them.
+REFUSED_ORIGINS_MAX = 100
 
 
 class SmugglingGuard:
@@ -128,6 +135,42 @@ def _request_id_of(scope: Scope) -> bytes:
         if name == REQUEST_ID_HEADER and REQUEST_ID.fullmatch(value):
             return bytes(value)
     return token_hex(16).encode()
+
+
+class LoggedCORSMiddleware(CORSMiddleware):
+    """Logs each refused origin once: a browser does not tell the page why it cannot read."""
+
+    def __init__(self, app: ASGIApp, /, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._refused: set[str] = set()
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        self._log_refused(request_headers)
+        return super().preflight_response(request_headers)
+
+    async def simple_response(
+        self, scope: Scope, receive: Receive, send: Send, request_headers: Headers
+    ) -> None:
+        self._log_refused(request_headers)
+        await super().simple_response(scope, receive, send, request_headers)
+
+    def _log_refused(self, request_headers: Headers) -> None:
+        origin = request_headers.get("origin")
+        if origin is None or self.is_allowed_origin(origin):
+            return
+        quoted = f"{origin!r:.100}"
+        # A browser names the origin also where /docs sends a request to its own server.
+        is_same_origin = origin.partition("://")[2] == request_headers.get("host")
+        is_logged = quoted in self._refused or len(self._refused) >= REFUSED_ORIGINS_MAX
+        if is_same_origin or is_logged:
+            return
+        self._refused.add(quoted)
+        log.info(
+            "Origin refused: %s. Allowed: %s. Set BETTER_AUTH_URL to where the front end runs, or"
+            " list every origin in CORS_ORIGINS",
+            quoted,
+            ", ".join(self.allow_origins),
+        )
 
 
 class CrashBoundary:

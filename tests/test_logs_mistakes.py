@@ -1,9 +1,17 @@
 """What the log says of a front end's mistakes: another origin, a path that is not there."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from endpoints import ORIGIN, TASKS
 from fixtures import RunService
+from service import Service
+
+from middleware import REFUSED_ORIGINS_MAX
+
+PREFLIGHT = {"Access-Control-Request-Method": "GET"}
+
 
 # --- at the start ---
 
@@ -39,3 +47,59 @@ def test_the_start_says_whose_tokens_and_which_origins_are_let_in(
     assert [
         text for text in service.log().splitlines() if text.endswith(f"INFO tasks.settings {line}")
     ]
+
+
+# --- another origin ---
+
+
+@pytest.fixture
+def service(run_service: RunService, tmp_path: Path) -> Iterator[Service]:
+    with run_service(NEON_DATABASE_URL=f"sqlite:///{tmp_path / 'tasks.db'}") as service:
+        yield service.wait_until_started()
+
+
+def refused_origins(service: Service) -> list[str]:
+    """The log's lines about refused origins, each of which is written before its answer."""
+    return [line for line in service.log().splitlines() if "Origin refused" in line]
+
+
+def test_a_refused_origin_is_logged_once_with_what_lets_it_in(service: Service) -> None:
+    for _ in range(3):
+        service.client.options(TASKS, headers={"Origin": "http://localhost:3001", **PREFLIGHT})
+        service.client.get(TASKS, headers={"Origin": "http://localhost:3001"})
+
+    (line,) = refused_origins(service)
+    assert (
+        "INFO tasks.errors Origin refused: 'http://localhost:3001'. Allowed: http://localhost:3000."
+        " Set BETTER_AUTH_URL to where the front end runs, or list every origin in CORS_ORIGINS"
+    ) in line
+
+
+def test_each_refused_origin_is_logged_up_to_a_limit(service: Service) -> None:
+    for number in range(REFUSED_ORIGINS_MAX + 20):
+        service.client.get("/health", headers={"Origin": f"http://{number}.example"})
+
+    lines = refused_origins(service)
+    assert len(lines) == REFUSED_ORIGINS_MAX
+    assert f"'http://{REFUSED_ORIGINS_MAX - 1}.example'" in lines[-1]
+
+
+def test_no_refusal_is_logged_of_the_front_end_and_of_pages_of_the_service_itself(
+    service: Service,
+) -> None:
+    for origin in (ORIGIN, service.origin):
+        service.client.get("/health", headers={"Origin": origin})
+        service.client.post(TASKS, headers={"Origin": origin})
+
+    assert refused_origins(service) == []
+
+
+def test_an_origin_cannot_write_lines_into_the_log(service: Service) -> None:
+    forged = b"x\x85\xa02001-01-01T00:00:00.000Z INFO tasks.requests forged" + b"x" * 3000
+
+    service.client.get("/health", headers={b"Origin": forged})
+
+    (line,) = refused_origins(service)
+    assert "'x\\x85\\xa02001-01-01" in line
+    assert not set("\x85\xa0") & set(service.log())
+    assert len(line) < 400
