@@ -12,6 +12,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from database import DatabaseUnavailable, UnstorableText
+from logs import describe_unknown_path
 from models import DESCRIPTION_MAX, TAG_MAX, TAGS_MAX, TITLE_MAX
 from schemas import FILTER_NAMES, ErrorCode
 
@@ -142,14 +143,23 @@ async def on_http_exception(request: Request, error: StarletteHTTPException) -> 
         return error_response(error)
     known = BY_STATUS.get(error.status_code)
     if known:
+        if known is PathNotFound:
+            routes = iter_route_contexts(request.app.routes)
+            known_paths = [route.path for route in routes if route.path]
+            log.info("No such path: %s", describe_unknown_path(_path_in_app(request), known_paths))
         return error_response(known(headers=error.headers or {}))
     status = HTTPStatus(error.status_code)
     return _shaped(status, status.phrase, status.name, error.headers)
 
 
+def _path_in_app(request: Request) -> str:
+    path: str = request.scope["path"]
+    return path.removeprefix(request.scope.get("root_path", ""))
+
+
 async def on_method_not_allowed(request: Request, error: StarletteHTTPException) -> JSONResponse:
     """List the methods of every route of the path: the router names only the first route's."""
-    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    path = _path_in_app(request)
     allowed = {
         method
         for route in iter_route_contexts(request.app.routes)

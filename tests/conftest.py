@@ -4,7 +4,6 @@ The suite ignores `.env` and the environment, but for `TEST_DATABASE_URL`, which
 to use instead of the one that the suite starts; there it works in a schema of its own.
 """
 
-import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -37,7 +36,7 @@ from deployments import POOL_SIZE, SingleWorker  # noqa: E402
 from endpoints import ORIGIN  # noqa: E402
 from fixtures import Ask, Overrides, RunService, SetEnvironment  # noqa: E402
 from key_server import KeyServer  # noqa: E402
-from log_lines import QUOTING_TRIGGER  # noqa: E402
+from log_lines import QUOTING_TRIGGER, kept_lines  # noqa: E402
 from openapi_document import Document  # noqa: E402
 from overload import Overload, overloading  # noqa: E402
 from processes import copy_app  # noqa: E402
@@ -250,17 +249,15 @@ def document() -> Document:
 @pytest.fixture
 def logged() -> Iterator[list[str]]:
     """The lines of `tasks.auth`, which is what the log says about tokens."""
-    lines: list[str] = []
+    with kept_lines("tasks.auth") as lines:
+        yield lines
 
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(record.getMessage())
 
-    handler = Keep()
-    logger = logging.getLogger("tasks.auth")
-    logger.addHandler(handler)
-    yield lines
-    logger.removeHandler(handler)
+@pytest.fixture
+def logged_errors() -> Iterator[list[str]]:
+    """The lines of `tasks.errors`: crashes, and requests that lead nowhere."""
+    with kept_lines("tasks.errors") as lines:
+        yield lines
 
 
 @pytest.fixture

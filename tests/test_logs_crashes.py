@@ -1,6 +1,5 @@
 """The log names the cause of a crash, as far as the cause's text quotes nobody's data."""
 
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,22 +23,6 @@ import database
 import main
 from auth import get_current_user
 from models import Task
-
-
-@pytest.fixture
-def crash_log() -> Iterator[list[str]]:
-    """What is logged of crashes."""
-    lines: list[str] = []
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(record.getMessage())
-
-    handler = Keep()
-    logger = logging.getLogger("tasks.errors")
-    logger.addHandler(handler)
-    yield lines
-    logger.removeHandler(handler)
 
 
 def create(client: TestClient) -> Response:
@@ -102,7 +85,7 @@ NAMED = {
 
 @pytest.mark.parametrize(("change", "cause"), NAMED.items())
 def test_the_log_has_postgresqls_own_words_where_they_quote_no_value(
-    postgresql: tuple[TestClient, Database], crash_log: list[str], change: str, cause: str
+    postgresql: tuple[TestClient, Database], logged_errors: list[str], change: str, cause: str
 ) -> None:
     client, own = postgresql
     own.run(change)
@@ -110,7 +93,7 @@ def test_the_log_has_postgresqls_own_words_where_they_quote_no_value(
     answer = create(client)
 
     assert refusal(answer) == (500, "SERVER_ERROR")
-    (crash,) = crash_log
+    (crash,) = logged_errors
     assert cause in crash.splitlines()
     assert TITLE not in crash
     assert DESCRIPTION not in crash
@@ -130,7 +113,7 @@ QUOTING = {
 
 @pytest.mark.parametrize(("change", "state"), QUOTING.items())
 def test_the_log_has_the_sqlstate_alone_where_postgresqls_words_may_quote_a_value(
-    postgresql: tuple[TestClient, Database], crash_log: list[str], change: str, state: str
+    postgresql: tuple[TestClient, Database], logged_errors: list[str], change: str, state: str
 ) -> None:
     client, own = postgresql
     own.run(change)
@@ -138,7 +121,7 @@ def test_the_log_has_the_sqlstate_alone_where_postgresqls_words_may_quote_a_valu
     answer = create(client)
 
     assert refusal(answer) == (500, "SERVER_ERROR")
-    (crash,) = crash_log
+    (crash,) = logged_errors
     assert [line for line in crash.splitlines() if line.endswith(f", SQLSTATE {state}")]
     assert TITLE.split()[0] not in crash
     assert DESCRIPTION not in crash
@@ -165,7 +148,7 @@ def test_the_log_has_the_sqlstate_alone_where_postgresqls_words_may_quote_a_valu
 def test_the_log_has_sqlites_own_words_where_they_name_a_table_or_a_column(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    crash_log: list[str],
+    logged_errors: list[str],
     change: str,
     cause: str,
 ) -> None:
@@ -179,7 +162,7 @@ def test_the_log_has_sqlites_own_words_where_they_name_a_table_or_a_column(
 
     engine.dispose()
     assert refusal(answer) == (500, "SERVER_ERROR")
-    (crash,) = crash_log
+    (crash,) = logged_errors
     assert cause in crash.splitlines()
     assert TITLE not in crash
     assert DESCRIPTION not in crash
@@ -233,14 +216,18 @@ BUGS: dict[str, tuple[Callable[[], Any], str]] = {
 @pytest.mark.parametrize(("bug", "cause"), BUGS.values(), ids=list(BUGS))
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_the_log_has_pythons_words_where_they_quote_no_value(
-    engine: Engine, overrides: Overrides, crash_log: list[str], bug: Callable[[], Any], cause: str
+    engine: Engine,
+    overrides: Overrides,
+    logged_errors: list[str],
+    bug: Callable[[], Any],
+    cause: str,
 ) -> None:
     overrides[get_current_user] = bug
 
     answer = create(TestClient(main.app))
 
     assert refusal(answer) == (500, "SERVER_ERROR")
-    (crash,) = crash_log
+    (crash,) = logged_errors
     assert cause in crash.splitlines()
     assert TITLE not in crash
     assert DESCRIPTION not in crash

@@ -2,13 +2,24 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from answers import refusal
 from endpoints import ORIGIN, TASKS
+from fastapi.testclient import TestClient
 from fixtures import RunService
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from log_lines import kept_lines
 from service import Service
+from users import OWNER
 
+import main
 from middleware import REFUSED_ORIGINS_MAX
+
+# What is asked here does not depend on the database.
+on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 PREFLIGHT = {"Access-Control-Request-Method": "GET"}
 
@@ -103,3 +114,69 @@ def test_an_origin_cannot_write_lines_into_the_log(service: Service) -> None:
     assert "'x\\x85\\xa02001-01-01" in line
     assert not set("\x85\xa0") & set(service.log())
     assert len(line) < 400
+
+
+# --- no such path ---
+
+NO_SUCH_PATH = {
+    "/tasks": "/tasks; there is /api/{user_id}/tasks",
+    "/api/tasks": "/api/tasks; there is /api/{user_id}/tasks",
+    "/tasks/17": "/tasks/*; there is /api/{user_id}/tasks/{task_id}",
+    f"/api/{OWNER}": "/api/*; there is /api/{user_id}/tasks",
+    f"/api/{OWNER}/task": "/api/*/task; there is /api/{user_id}/tasks",
+    f"/api/{OWNER}/todos": "/api/*/todos; there is /api/{user_id}/tasks",
+    f"/API/{OWNER}/Tasks": "/API/*/Tasks; there is /api/{user_id}/tasks",
+    f"/api/v1/{OWNER}/tasks/1/2": "/api/v1/*/tasks/*/*; there is /api/{user_id}/tasks/{task_id}",
+    f"/{OWNER}/tasks": "/*/tasks; there is /api/{user_id}/tasks",
+    f"//api/{OWNER}/tasks": "//api/*/tasks; there is /api/{user_id}/tasks",
+    f"/api/{OWNER}/tasks//": "/api/*/tasks/; there is /api/{user_id}/tasks",
+    f"/api/{OWNER}/tasks/1/toggle": (
+        "/api/*/tasks/*/toggle; there is /api/{user_id}/tasks/{task_id}/complete"
+    ),
+    "/api/auth/get-session": (
+        "/api/auth/*; Better Auth's own paths are those of the front end (BETTER_AUTH_URL)"
+    ),
+    "/healthz": "/*; /docs lists those that are there",
+    "/wp-login.php?user=alice": "/*; /docs lists those that are there",
+    "/a" * 3000: "/*/*/*/*/*/*/*/*/...; /docs lists those that are there",
+}
+
+
+@on_sqlite
+@pytest.mark.parametrize(("path", "words"), NO_SUCH_PATH.items(), ids=range(len(NO_SUCH_PATH)))
+def test_the_log_has_a_path_that_is_not_there_and_the_one_that_is(
+    client: TestClient, logged_errors: list[str], path: str, words: str
+) -> None:
+    response = client.get(f"http://testserver{path}")
+
+    assert refusal(response) == (404, "NOT_FOUND")
+    assert logged_errors == [f"No such path: {words}"]
+
+
+WORDS = {"api", "tasks", "stats", "complete", "health", "ready", "docs", "oauth2-redirect"}
+WORDS |= {"openapi.json", "auth", "null", "todo", "toggle", "undefined", "user", "v1", "", "*"}
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(sorted(WORDS)) | st.text(max_size=30), max_size=12))
+def test_nothing_of_a_path_is_logged_but_words_that_are_no_users(segments: list[str]) -> None:
+    path = "/none/" + "/".join(quote(segment, safe="") for segment in segments)
+
+    with kept_lines("tasks.errors") as lines:
+        TestClient(main.app).get(f"http://testserver{path}")
+
+    (line,) = lines
+    shown, _, _ = line.removeprefix("No such path: ").partition("; ")
+    stems = {word.removesuffix("s") for word in WORDS}
+    for segment in shown.removesuffix("/...").split("/"):
+        assert segment.lower().removesuffix("s") in stems
+
+
+@on_sqlite
+def test_a_task_that_is_not_there_is_no_such_line(
+    alice: TestClient, logged_errors: list[str]
+) -> None:
+    response = alice.get(f"{TASKS}/1")
+
+    assert refusal(response) == (404, "NOT_FOUND")
+    assert logged_errors == []

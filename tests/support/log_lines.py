@@ -1,6 +1,9 @@
 """What a running service logs of a request, and a database whose errors quote the task."""
 
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx2
@@ -40,6 +43,24 @@ def lines_of(service: Service, request_id: str) -> list[dict[str, Any]]:
         return found if any("status" in line for line in found) else []
 
     return eventually("the line of the request", lines, seconds=LINE_SECONDS)
+
+
+@contextmanager
+def kept_lines(logger_name: str) -> Iterator[list[str]]:
+    """The messages of a logger in this process, while the `with` lasts."""
+    lines: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    handler = Keep()
+    logger = logging.getLogger(logger_name)
+    logger.addHandler(handler)
+    try:
+        yield lines
+    finally:
+        logger.removeHandler(handler)
 
 
 def create(service: Service, request_id: str, **body: str) -> httpx2.Response:
