@@ -145,7 +145,8 @@ async def on_http_exception(request: Request, error: StarletteHTTPException) -> 
     if known:
         if known is PathNotFound:
             routes = iter_route_contexts(request.app.routes)
-            known_paths = [route.path for route in routes if route.path]
+            paths = (getattr(route, "path_format", "/") for route in routes)
+            known_paths = [path for path in paths if path != "/"]
             log.info("No such path: %s", describe_unknown_path(_path_in_app(request), known_paths))
         return error_response(known(headers=error.headers or {}))
     status = HTTPStatus(error.status_code)

@@ -112,7 +112,7 @@ def test_with_a_user_in_place_alone_the_tables_are_made_and_no_secret_is_needed(
 
     output, errors = python.communicate()
 
-    assert output.splitlines() == ["200 ['tasks']"], errors
+    assert output.splitlines() == ["200 ['alembic_version', 'tasks']"], errors
 
 
 WITH_A_SESSION_ALONE = """
