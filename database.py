@@ -48,7 +48,7 @@ CREATE_TABLES_LOCK = 7_233_710_045
 MIGRATIONS = Path(__file__).with_name("migrations")
 # The last migration, which makes the tables that this code needs. Migrations are numbered, so that
 # a later one is greater.
-REVISION = "0002"
+REVISION = "0003"
 
 
 class DatabaseUnavailable(Exception):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, get_args
 
-from sqlalchemy import ARRAY, JSON, BigInteger, Index, Integer, String, Text
+from sqlalchemy import ARRAY, JSON, BigInteger, Index, Integer, String, Text, text
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ClauseElement
@@ -19,6 +19,9 @@ DESCRIPTION_MAX = 1000
 TAGS_MAX = 10
 TAG_MAX = 50
 TASK_ID_MAX = 2**63 - 1
+IDEMPOTENCY_KEY_MAX = 255
+# A SHA-256 and a random number, in hexadecimal digits, and a space between them.
+IDEMPOTENCY_MARK_LENGTH = 64 + 1 + 16
 
 # A named type has a schema of its own in the OpenAPI document.
 Priority = TypeAliasType("Priority", Literal["low", "medium", "high"])
@@ -58,6 +61,15 @@ class Task(SQLModel, table=True):
         # Both are scanned backwards.
         Index("ix_tasks_newest", "user_id", "created_at", "id"),
         Index("ix_tasks_newest_by_completion", "user_id", "completed", "created_at", "id"),
+        # One task for each key of a user. Tasks without a key are not in it.
+        Index(
+            "ix_tasks_idempotency_key",
+            "user_id",
+            "idempotency_key",
+            unique=True,
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+            sqlite_where=text("idempotency_key IS NOT NULL"),
+        ),
         # SQLite gives the id of a deleted last row again unless told not to.
         {"sqlite_autoincrement": True},
     )
@@ -96,3 +108,6 @@ class Task(SQLModel, table=True):
     )
     # Null in a completed task that 1.0.0 completed (`queries.COMPLETED_AT`).
     completed_at: datetime | None = Field(default=None, sa_type=UTCTime)
+    # The `Idempotency-Key` that a task was created with, and what tells its request from others.
+    idempotency_key: str | None = Field(default=None, max_length=IDEMPOTENCY_KEY_MAX)
+    idempotency_mark: str | None = Field(default=None, max_length=IDEMPOTENCY_MARK_LENGTH)

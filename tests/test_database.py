@@ -50,8 +50,16 @@ def test_the_table_has_the_contracts_columns(columns: dict[str, Any]) -> None:
         "due_date",
         "tags",
         "completed_at",
+        "idempotency_key",
+        "idempotency_mark",
     ]
-    assert nullable == {"description", "due_date", "completed_at"}
+    assert nullable == {
+        "description",
+        "due_date",
+        "completed_at",
+        "idempotency_key",
+        "idempotency_mark",
+    }
     assert columns["user_id"]["type"].length == 255
     assert columns["title"]["type"].length == 200
     assert columns["description"]["type"].length == 1000

@@ -26,7 +26,14 @@ ROWS = [
     {"id": 1, "user_id": "user_alice", "title": "Buy bread 🥖", "description": None},
     {"id": 7, "user_id": "user_bob", "title": "x" * 200, "description": "y" * 1000},
 ]
-LATER: dict[str, Any] = {"priority": "medium", "due_date": None, "tags": [], "completed_at": None}
+LATER: dict[str, Any] = {
+    "priority": "medium",
+    "due_date": None,
+    "tags": [],
+    "completed_at": None,
+    "idempotency_key": None,
+    "idempotency_mark": None,
+}
 TASKS = [
     {**row, "completed": True, "created_at": CREATED, "updated_at": UPDATED, **LATER}
     for row in ROWS

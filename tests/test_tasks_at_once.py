@@ -12,7 +12,15 @@ from users import bearer
 import main
 from models import Task
 
-UNCHANGED = {"id", "user_id", "created_at", "updated_at", "completed_at"}
+UNCHANGED = {
+    "id",
+    "user_id",
+    "created_at",
+    "updated_at",
+    "completed_at",
+    "idempotency_key",
+    "idempotency_mark",
+}
 
 
 def at_once(*requests: tuple[str, str, Any]) -> list[httpx2.Response]:
