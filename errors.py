@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from database import DatabaseUnavailable, UnstorableText
 from logs import describe_unknown_path
-from models import DESCRIPTION_MAX, TAG_MAX, TAGS_MAX, TITLE_MAX
-from schemas import FILTER_NAMES, ErrorCode
+from models import DESCRIPTION_MAX, IDEMPOTENCY_KEY_MAX, TAG_MAX, TAGS_MAX, TITLE_MAX
+from schemas import LIMIT_MAX, OFFSET_MAX, SEARCH_MAX, ErrorCode
 
 log = logging.getLogger("tasks.errors")
 
@@ -75,6 +75,12 @@ class PayloadTooLarge(APIError):
     text = "Body must not exceed 64 KiB"
 
 
+class IdempotencyKeyReused(APIError):
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "IDEMPOTENCY_KEY_REUSED"
+    text = "Idempotency-Key was used for another task"
+
+
 class ServerError(APIError):
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     code = "SERVER_ERROR"
@@ -102,6 +108,8 @@ BY_STATUS: Mapping[int, type[APIError]] = {
     )
 }
 
+A_DUE_DATE = "a date (2026-12-01) or a time (2026-12-01T09:00 or 2026-12-01T09:00:00Z)"
+
 # Location of a validation error, or location and Pydantic's type of error, to its text. Of several
 # errors, the one whose key comes first here is sent.
 INVALID: Mapping[tuple[str, ...], str] = {
@@ -110,17 +118,28 @@ INVALID: Mapping[tuple[str, ...], str] = {
     ("body", "description"): f"Description must not exceed {DESCRIPTION_MAX} characters",
     ("body", "completed"): "Completed must be true or false",
     ("body", "priority"): "Priority must be low, medium or high",
-    ("body", "due_date"): "Due date must be a date (2026-12-01) or a time (2026-12-01T09:00 or"
-    " 2026-12-01T09:00:00Z)",
+    ("body", "due_date"): f"Due date must be {A_DUE_DATE}",
     ("body", "tags"): f"Tags must be at most {TAGS_MAX} texts of 1 to {TAG_MAX} characters",
     ("body", "undeclared"): "Body must be a JSON object, sent with the header"
     " Content-Type: application/json",
     ("body",): "Body must be a JSON object",
-    **{
-        ("query", str(name)): "Filter must be all, pending or completed"
-        for name in FILTER_NAMES.choices
-    },
+    ("query", "filter"): "Filter must be all, pending or completed",
     ("path", "task_id"): "Task id must be a positive integer",
+    ("header", "idempotency-key"): "Idempotency-Key must be 1 to"
+    f" {IDEMPOTENCY_KEY_MAX} visible ASCII characters",
+    ("query", "priority"): "Priority must be low, medium or high",
+    ("query", "tag"): f"Tag must be a text of 1 to {TAG_MAX} characters",
+    ("query", "search"): f"Search must be a text of up to {SEARCH_MAX} characters",
+    ("query", "due_before"): f"due_before must be {A_DUE_DATE}",
+    ("query", "due_after"): f"due_after must be {A_DUE_DATE}",
+    ("query", "sort"): "Sort must be created_at, updated_at, due_date, priority or title, with or"
+    " without a - before it",
+    ("query", "order"): "Order must be asc or desc, and not asc if sort begins with -",
+    ("query", "limit"): f"Limit must be a whole number from 1 to {LIMIT_MAX}",
+    ("query", "cursor"): "Cursor must be the next_cursor of a list with the same sort and order",
+    ("query", "offset"): f"Offset must be a whole number from 0 to {OFFSET_MAX}, without a cursor",
+    ("query", "others"): "Only filter (or status), priority, tag, search (or q), due_before and"
+    " due_after can select the tasks, each once (but tag) and none of them empty",
 }
 UNSTORABLE_TEXT = "The database cannot store this text"
 UPGRADE_WITH_BODY = (

@@ -50,7 +50,13 @@ app.add_middleware(
     allow_credentials=True,
     allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
     allow_headers=["*"],
-    expose_headers=["Location", "Retry-After", "WWW-Authenticate", "X-Request-ID"],
+    expose_headers=[
+        "Location",
+        "Retry-After",
+        "WWW-Authenticate",
+        "X-Request-ID",
+        "Idempotent-Replayed",
+    ],
 )
 app.add_middleware(RequestLog)
 app.add_middleware(OneLineStartupFailure)

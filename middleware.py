@@ -118,7 +118,7 @@ def _log_request(scope: Scope, status: int, milliseconds: float) -> None:
     # formatters add a sane request id.
     fields = {
         "method": scope["method"],
-        "route": getattr(scope.get("route"), "path", "-"),
+        "route": getattr(scope.get("route"), "path_format", "-"),
         "status": status,
         "milliseconds": round(milliseconds, 1),
     }

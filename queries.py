@@ -1,157 +1,156 @@
-"""The SQL: one statement for each act, built once, each scoped to its owner.
-
-`OwnTasks` is the only way to the table, and it runs nothing but `Scoped` statements.
-"""
+"""The tasks of one owner: the only way to the table, by nothing but `Scoped` statements."""
 
 import logging
 from collections.abc import Iterator, Mapping
-from functools import cache
+from datetime import datetime
+from hashlib import sha256
 from operator import itemgetter
-from typing import Any
+from secrets import token_hex
+from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    BigInteger,
-    BindParameter,
-    ColumnElement,
-    Delete,
-    Executable,
-    Insert,
-    Select,
-    Update,
-    bindparam,
-    case,
-    delete,
-    false,
-    func,
-    insert,
-    not_,
-    null,
-    select,
-    type_coerce,
-    update,
-)
+from pydantic_core import to_json
 
+import statements
 from database import Executor, Rows
-from models import DEFAULT_PRIORITY, Task, utc_now
-from schemas import TaskCreate, TaskRead
-from times import EARLIEST, LATEST
+from models import DEFAULT_PRIORITY, utc_now
+from statements import FIELDS, NEWEST_FIRST, Order, Position, Scoped, Shape
+from times import EARLIEST, INFINITY, LATEST, MINUS_INFINITY
 
 log = logging.getLogger("tasks.queries")
 
 TaskRow = dict[str, Any]  # as `TaskRead` describes it
 
-table = Task.__table__  # type: ignore[attr-defined]
-# When a completed task became so: a task that 1.0.0 completed shows its last change. What 1.0.0
-# left behind in a pending one does not show.
-KNOWN_COMPLETION = func.coalesce(table.c.completed_at, table.c.updated_at)
-COMPUTED = {"completed_at": case((table.c.completed, KNOWN_COMPLETION)).label("completed_at")}
-FIELDS = tuple(TaskRead.model_fields)
-COLUMNS = tuple(COMPUTED.get(field, table.c[field]) for field in FIELDS)
-
 # What other writers may have left in a column that cannot be null here, by identity: comparing
 # datetimes takes longer.
-ODD = frozenset(map(id, (None, EARLIEST, LATEST)))
-required_of = itemgetter(*(n for n, field in enumerate(FIELDS) if not table.c[field].nullable))
+ODD = frozenset(map(id, (None, MINUS_INFINITY, EARLIEST, LATEST, INFINITY)))
+required_of = itemgetter(
+    *(n for n, field in enumerate(FIELDS) if not statements.table.c[field].nullable)
+)
 # What is shown instead of a null; a time has the task's other time.
 STAND_INS = {"title": "", "completed": False, "priority": DEFAULT_PRIORITY, "tags": []}
 
-OWNER: BindParameter[str] = bindparam("owner")
-THIS_TASK = table.c.id == bindparam("task_id", type_=BigInteger)
-NOW = bindparam("now", type_=table.c.updated_at.type)
-# Servers' clocks differ: keep the later time, so that `updated_at` never moves back.
-CHANGED = case((table.c.updated_at > NOW, table.c.updated_at), else_=NOW)
+
+class Page(NamedTuple):
+    """A list, in parts of at most `ROWS_AT_ONCE` tasks, each made of its rows when it is asked for;
+    and where it ended, if more comes.
+    """
+
+    parts: Iterator[list[TaskRow]]
+    end: Position | None = None
 
 
-def changed(values: Mapping[str, ColumnElement[Any]]) -> Update:
-    """The update of a task to these values, which `updated_at` and `completed_at` follow."""
-    completed = values.get("completed", table.c.completed)
-    completed_at = case(
-        (not_(completed), null()), (table.c.completed, KNOWN_COMPLETION), else_=CHANGED
-    )
-    return update(Task).values({**values, "updated_at": CHANGED, "completed_at": completed_at})
+class Once(NamedTuple):
+    """An `Idempotency-Key`, and what a request with this key must have in common with the first."""
+
+    key: str
+    compared: Mapping[str, Any]
 
 
-class Scoped:
-    """A statement that reads and writes one owner's tasks only, and gives them back."""
-
-    def __init__(self, statement: Select[Any] | Insert | Update | Delete) -> None:
-        self.statement: Executable
-        if isinstance(statement, Insert):
-            self.statement = statement.values(user_id=OWNER).returning(*COLUMNS)
-        elif isinstance(statement, Select):
-            self.statement = statement.where(table.c.user_id == OWNER)
-        else:
-            self.statement = statement.where(table.c.user_id == OWNER).returning(*COLUMNS)
-
-
-NEWEST_FIRST = select(*COLUMNS).order_by(table.c.created_at.desc(), table.c.id.desc())
-LIST = Scoped(NEWEST_FIRST)
-LIST_BY_COMPLETION = Scoped(NEWEST_FIRST.where(table.c.completed == bindparam("completed")))
-GET = Scoped(select(*COLUMNS).where(THIS_TASK))
-CREATE = Scoped(
-    insert(table).values(
-        {field: bindparam(field) for field in TaskCreate.model_fields}
-        | {"completed": False, "created_at": NOW, "updated_at": NOW}
-    )
-)
-TOGGLE = Scoped(changed({"completed": not_(table.c.completed)}).where(THIS_TASK))
-DELETE = Scoped(delete(Task).where(THIS_TASK))
-
-
-@cache
-def update_of(*fields: str) -> Scoped:
-    """The update of these fields: with six of them there are 63."""
-    # The type lets a test's session, which evaluates what is set, find no value rather than None.
-    values = {
-        field: type_coerce(bindparam(f"new_{field}"), table.c[field].type) for field in fields
-    }
-    return Scoped(changed(values).where(THIS_TASK))
-
-
-# A read-only database refuses this too, and so does one that lacks a column of the table. The only
-# statement without a scope: it reaches no row.
-WRITE_NOTHING = delete(Task).where(false()).returning(*table.c)
+class Created(NamedTuple):
+    task: TaskRow
+    is_replay: bool = False
 
 
 class OwnTasks:
-    """The tasks of one owner. A task that is not theirs is None."""
+    """The tasks of one owner. A task that is not theirs is None.
+
+    `selected` has the values of the conditions (`statements.CONDITIONS`) that narrow a list.
+    """
 
     def __init__(self, owner: str, executor: Executor) -> None:
         self.owner = owner
         self._executor = executor
 
-    async def list(self, *, completed: bool | None) -> Iterator[list[TaskRow]]:
-        """All of them, or only those that are (or are not) completed, newest first.
-
-        They come in parts of at most `ROWS_AT_ONCE`, each made of its rows when it is asked for.
-        """
-        if completed is None:
-            return _parts_of(await self._run(LIST))
-        return _parts_of(await self._run(LIST_BY_COMPLETION, completed=completed))
+    async def list(
+        self,
+        selected: Mapping[str, Any] = {},
+        order: Order = NEWEST_FIRST,
+        *,
+        limit: int | None = None,
+        after: Position | None = None,
+        offset: int = 0,
+    ) -> Page:
+        shape = Shape(frozenset(selected), order, limit is not None, after is not None, offset > 0)
+        values = _bound(selected)
+        if after:
+            values |= {"position_key": after.key, "position_id": after.id}
+        if offset:
+            values["offset"] = offset
+        if limit is None:
+            return Page(_parts_of(await self._run(statements.list_of(shape), **values)))
+        # One more than is shown tells whether there is more.
+        rows = await self._run(statements.list_of(shape), **values, limit=limit + 1)
+        found = [row for part in rows for row in part]
+        shown = found[:limit]
+        end = _position_of(shown[-1], order) if len(found) > limit else None
+        return Page(_parts_of(iter([[row[:-1] for row in shown]])), end)
 
     async def get(self, task_id: int) -> TaskRow | None:
-        return _first_of(await self._run(GET, task_id=task_id))
+        return _first_of(await self._run(statements.GET, task_id=task_id))
 
-    async def create(self, new: Mapping[str, Any]) -> TaskRow:
-        task = _first_of(await self._run(CREATE, now=utc_now(), **new))
-        assert task
-        return task
+    async def create(self, new: Mapping[str, Any], once: Once | None = None) -> Created | None:
+        """Create a task, unless one was created with this key. None if that was another one."""
+        if once is None:
+            [[row]] = await self._run(statements.CREATE, now=utc_now(), **new)
+            return Created(_task_of(row))
+        digest = sha256(to_json(once.compared)).hexdigest()
+        mark = f"{digest} {token_hex(8)}"
+        values = {"now": utc_now(), "key": once.key, "mark": mark, **new}
+        [[row]] = await self._run(statements.CREATE_ONCE, **values)
+        *columns, stored_mark = row
+        if not stored_mark.startswith(digest):
+            return None
+        return Created(_task_of(columns), is_replay=stored_mark != mark)
 
     async def update(self, task_id: int, changes: Mapping[str, Any]) -> TaskRow | None:
         if not changes:
             return await self.get(task_id)
         values = {f"new_{field}": value for field, value in changes.items()}
-        statement = update_of(*sorted(changes))
+        statement = statements.update_of(*sorted(changes))
         return _first_of(await self._run(statement, task_id=task_id, now=utc_now(), **values))
 
     async def toggle(self, task_id: int) -> TaskRow | None:
-        return _first_of(await self._run(TOGGLE, task_id=task_id, now=utc_now()))
+        return _first_of(await self._run(statements.TOGGLE, task_id=task_id, now=utc_now()))
 
     async def delete(self, task_id: int) -> TaskRow | None:
-        return _first_of(await self._run(DELETE, task_id=task_id))
+        return _first_of(await self._run(statements.DELETE, task_id=task_id))
+
+    async def count(self, selected: Mapping[str, Any]) -> tuple[int, int]:
+        """How many there are, and how many of them are completed."""
+        [[(total, completed)]] = await self._run(
+            statements.count_of(frozenset(selected)), **_bound(selected)
+        )
+        return total, completed
+
+    async def complete_all(self, selected: Mapping[str, Any], *, completed: bool) -> int:
+        """Set `completed` where it differs; gives the number of tasks that were changed."""
+        statement = statements.completion_of(frozenset(selected))
+        rows = await self._run(
+            statement, now=utc_now(), new_completed=completed, **_bound(selected)
+        )
+        return sum(map(len, rows))
+
+    async def delete_all(self, selected: Mapping[str, Any]) -> int:
+        rows = await self._run(statements.deletion_of(frozenset(selected)), **_bound(selected))
+        return sum(map(len, rows))
 
     async def _run(self, scoped: Scoped, **values: Any) -> Rows:
         return await self._executor.execute(scoped.statement, {**values, "owner": self.owner})
+
+
+def _bound(selected: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"only_{name}": value for name, value in selected.items()}
+
+
+def _position_of(row: Any, order: Order) -> Position:
+    key = row[-1]
+    # Of the times that Python has not, infinity alone is exact. Any other is passed over in the
+    # order's direction: no page comes twice.
+    if key is INFINITY or (key is LATEST and not order.descending):
+        return Position("infinity", row[0])
+    if key is MINUS_INFINITY or (key is EARLIEST and order.descending):
+        return Position("-infinity", row[0])
+    return Position(key.isoformat() if isinstance(key, datetime) else key, row[0])
 
 
 def _parts_of(rows: Rows) -> Iterator[list[TaskRow]]:
@@ -170,6 +169,11 @@ def _parts_of(rows: Rows) -> Iterator[list[TaskRow]]:
                 ", ".join(str(task["id"]) for task in odd),
             )
         yield tasks
+
+
+def _task_of(row: Any) -> TaskRow:
+    [[task]] = _parts_of(iter([[row]]))
+    return task
 
 
 def _first_of(rows: Rows) -> TaskRow | None:

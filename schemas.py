@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -113,8 +112,10 @@ TaskId = Annotated[
     BeforeValidator(_canonical_number),
     WithJsonSchema({"type": "integer", "minimum": 1}),
 ]
-TaskFilter = Literal["all", "pending", "completed"]
-FILTER_NAMES = AliasChoices("filter", "status")
+
+SEARCH_MAX = 200
+LIMIT_MAX = 200
+OFFSET_MAX = 1_000_000
 
 TITLE_RULE = f"Trimmed, then 1 to {TITLE_MAX} characters."
 DUE_DATE_RULE = (
@@ -140,7 +141,7 @@ class TaskCreate(BaseModel):
     due_date: DueDate | None = Field(
         default=None, description=DUE_DATE_RULE, examples=["2026-12-01"]
     )
-    tags: Tags = Field(default_factory=list, description=TAGS_RULE, examples=[["shopping"]])
+    tags: Tags = Field(default=[], description=TAGS_RULE, examples=[["shopping"]])
 
 
 class TaskUpdate(BaseModel):
@@ -160,7 +161,7 @@ class TaskUpdate(BaseModel):
         default=None, description=f"{DUE_DATE_RULE} Null clears it.", examples=["2026-12-01"]
     )
     tags: Tags = Field(
-        default_factory=list, description=f"{TAGS_RULE} Null clears them.", examples=[["shopping"]]
+        default=[], description=f"{TAGS_RULE} Null clears them.", examples=[["shopping"]]
     )
 
     def changes(self) -> dict[str, Any]:
@@ -173,6 +174,12 @@ class TaskCompletion(BaseModel):
     model_config = ConfigDict(json_schema_extra=_absent_not_null)
 
     completed: Completed = Field(default=False, examples=[True])
+
+
+class TasksCompletion(BaseModel):
+    """Whether the tasks are to be completed."""
+
+    completed: Completed = Field(examples=[True])
 
 
 class TaskRead(BaseModel):
@@ -208,6 +215,38 @@ class TaskResponse(BaseModel):
 class TaskListResponse(BaseModel):
     data: list[TaskRead]
     message: str
+    next_cursor: str | None = Field(
+        description="The `cursor` of the next page; null at the end, and without a `limit`."
+    )
+
+
+class TaskStats(BaseModel):
+    total: int
+    pending: int
+    completed: int
+
+
+class TaskStatsResponse(BaseModel):
+    data: TaskStats
+    message: str
+
+
+class UpdatedCount(BaseModel):
+    updated: int
+
+
+class TasksCompletedResponse(BaseModel):
+    data: UpdatedCount
+    message: str
+
+
+class DeletedCount(BaseModel):
+    deleted: int
+
+
+class TasksDeletedResponse(BaseModel):
+    data: DeletedCount
+    message: str
 
 
 class TaskDeletedResponse(BaseModel):
@@ -224,6 +263,7 @@ ErrorCode = TypeAliasType(
         "NOT_FOUND",
         "METHOD_NOT_ALLOWED",
         "PAYLOAD_TOO_LARGE",
+        "IDEMPOTENCY_KEY_REUSED",
         "SERVER_ERROR",
         "SERVICE_UNAVAILABLE",
     ],

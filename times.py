@@ -15,6 +15,10 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 # Stand for the times that PostgreSQL has and Python has not, infinity included.
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
+# Equal to these, and told from them by identity.
+MINUS_INFINITY = datetime.min.replace(tzinfo=UTC)
+INFINITY = datetime.max.replace(tzinfo=UTC)
+INFINITIES = {"-infinity": MINUS_INFINITY, "infinity": INFINITY}
 
 
 def parse(text: str) -> datetime:
@@ -34,9 +38,10 @@ def parse_postgresql(text: Any, cursor: object) -> datetime | None:
     try:
         return parse(text)
     except (ValueError, OverflowError):
+        if text in INFINITIES:
+            return INFINITIES[text]
         # Year 0001 overflows in zones east of Greenwich; years of five digits start with a 1.
-        is_early = text.endswith(" BC") or text.startswith(("0001-", "-infinity"))
-        return EARLIEST if is_early else LATEST
+        return EARLIEST if text.endswith(" BC") or text.startswith("0001-") else LATEST
 
 
 def _parse_sqlite(value: Any) -> datetime | None:

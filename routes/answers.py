@@ -22,19 +22,20 @@ def success(
     return Response(to_json({"data": data, "message": message}), status, headers, JSON)
 
 
-def successful_list(parts: Iterator[list[Any]], message: str) -> Response:
+def successful_list(parts: Iterator[list[Any]], message: str, next_cursor: str | None) -> Response:
     first = next(parts, [])
+    rest = {"message": message, "next_cursor": next_cursor}
     if len(first) < ROWS_AT_ONCE:
-        return success(first, message)
-    return StreamingResponse(_serialized(first, parts, message), media_type=JSON)
+        return Response(to_json({"data": first, **rest}), media_type=JSON)
+    return StreamingResponse(_serialized(first, parts, rest), media_type=JSON)
 
 
 async def _serialized(
-    first: list[Any], parts: Iterator[list[Any]], message: str
+    first: list[Any], parts: Iterator[list[Any]], rest: Mapping[str, Any]
 ) -> AsyncIterator[bytes]:
     """Serialize a long list part by part, so that the event loop serves others in between."""
     yield b'{"data":[' + to_json(first)[1:-1]
     for part in parts:
         await asyncio.sleep(0)
         yield b"," + to_json(part)[1:-1]
-    yield b'],"message":' + to_json(message) + b"}"
+    yield b"]," + to_json(rest)[1:]

@@ -15,8 +15,8 @@ from database import (
 )
 from errors import ServiceUnavailable
 from openapi import documented
-from queries import WRITE_NOTHING
 from schemas import Health, Index, Readiness
+from statements import WRITE_NOTHING
 
 router = APIRouter(tags=["operation"])
 

@@ -3,31 +3,45 @@
 from typing import Annotated, Any
 from urllib.parse import quote, unquote
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
 from auth import CurrentUser, verify_user_access
 from database import EngineExecutor, GetExecutor, executor_of
 from errors import (
     INVALID,
     Forbidden,
+    IdempotencyKeyReused,
     ServiceUnavailable,
     TaskNotFound,
     Unauthorized,
     ValidationFailed,
 )
-from openapi import COMPLETED_TASK, TASK, documented, documented_success
-from queries import OwnTasks, TaskRow
+from openapi import (
+    COMPLETED_TASK,
+    NULL,
+    TASK,
+    documented,
+    documented_parameters,
+    documented_success,
+)
+from parameters import WHOLE_LIST, BulkSelection, ListParameters, Selection, cursor_of
+from queries import Once, OwnTasks, TaskRow
+from routes import paths  # noqa: F401 (registers the convertor of `task_id`)
 from routes.answers import success, successful_list
 from routes.body import JSONBodyRoute
+from routes.idempotency import PARAMETER as IDEMPOTENCY_KEY_PARAMETER
+from routes.idempotency import idempotency_key_of
 from schemas import (
-    FILTER_NAMES,
     TaskCompletion,
     TaskCreate,
     TaskDeletedResponse,
-    TaskFilter,
     TaskId,
     TaskListResponse,
     TaskResponse,
+    TasksCompletedResponse,
+    TasksCompletion,
+    TasksDeletedResponse,
+    TaskStatsResponse,
     TaskUpdate,
 )
 
@@ -57,35 +71,33 @@ router = APIRouter(
     responses=documented(Unauthorized, Forbidden, ServiceUnavailable),
 )
 
-INVALID_FILTER = ValidationFailed(INVALID["query", "filter"])
 INVALID_COMPLETED = ValidationFailed(INVALID["body", "completed"])
+INVALID_FILTER = ValidationFailed(INVALID["query", "filter"])
+INVALID_KEY = ValidationFailed(INVALID["header", "idempotency-key"])
 INVALID_TITLE = ValidationFailed(INVALID["body", "title"])
 INVALID_TASK_ID = ValidationFailed(INVALID["path", "task_id"])
-
-COMPLETED: dict[TaskFilter, bool | None] = {"all": None, "pending": False, "completed": True}
-STATUS_PARAMETER = {
-    "name": "status",
-    "in": "query",
-    "required": False,
-    "deprecated": True,
-    "description": "Another name for `filter`, which counts if both are there.",
-    "schema": {"type": "string", "enum": list(COMPLETED), "title": "Status"},
-}
 
 
 @router.get(
     "",
     response_model=TaskListResponse,
-    responses=documented_success([TASK], "Tasks retrieved") | documented(INVALID_FILTER),
-    openapi_extra={"parameters": [STATUS_PARAMETER]},
+    responses=documented_success([TASK], "Tasks retrieved", next_cursor=NULL)
+    | documented(INVALID_FILTER),
+    openapi_extra=documented_parameters(ListParameters),
 )
-async def list_tasks(
-    tasks: Tasks,
-    shown: Annotated[TaskFilter, Query(validation_alias=FILTER_NAMES)] = "all",
-) -> Response:
-    """List the user's tasks, newest first."""
-    parts = await tasks.list(completed=COMPLETED[shown])
-    return successful_list(parts, "Tasks retrieved")
+async def list_tasks(tasks: Tasks, request: Request) -> Response:
+    """List the user's tasks, newest first unless asked otherwise; other parameters are ignored."""
+    query = request.query_params
+    wanted = ListParameters.of(query) if query else WHOLE_LIST
+    page = await tasks.list(
+        wanted.selected,
+        wanted.wanted_order,
+        limit=wanted.limit,
+        after=wanted.after,
+        offset=wanted.offset,
+    )
+    next_cursor = cursor_of(wanted.wanted_order, page.end) if page.end else None
+    return successful_list(page.parts, "Tasks retrieved", next_cursor)
 
 
 @router.post(
@@ -93,21 +105,33 @@ async def list_tasks(
     status_code=201,
     response_model=TaskResponse,
     responses=documented_success(
-        TASK, "Task created", 201, {"Location": f"/api/{TASK['user_id']}/tasks/{TASK['id']}"}
+        TASK,
+        "Task created",
+        201,
+        {
+            "Location": f"/api/{TASK['user_id']}/tasks/{TASK['id']}",
+            "Idempotent-Replayed": "true",
+        },
     )
-    | documented(INVALID_TITLE),
+    | documented(INVALID_TITLE, INVALID_KEY, IdempotencyKeyReused),
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY_PARAMETER]},
 )
 async def create_task(new: TaskCreate, tasks: Tasks, request: Request) -> Response:
     """Create a task. `Location` is its path."""
-    task = await tasks.create(new.model_dump())
-    location = (
-        f"{request.scope.get('root_path', '')}/api/{quote(tasks.owner, safe='')}/tasks/{task['id']}"
-    )
-    return success(task, "Task created", status=201, headers={"Location": location})
+    key = idempotency_key_of(request)
+    once = Once(key, new.model_dump(exclude_defaults=True)) if key else None
+    created = await tasks.create(new.model_dump(), once)
+    if created is None:
+        raise IdempotencyKeyReused
+    path = f"/api/{quote(tasks.owner, safe='')}/tasks/{created.task['id']}"
+    headers = {"Location": request.scope.get("root_path", "") + path}
+    if created.is_replay:
+        headers["Idempotent-Replayed"] = "true"
+    return success(created.task, "Task created", status=201, headers=headers)
 
 
 @router.get(
-    "/{task_id}",
+    "/{task_id:task_id}",
     response_model=TaskResponse,
     responses=documented_success(TASK, "Task retrieved")
     | documented(INVALID_TASK_ID, TaskNotFound),
@@ -124,15 +148,15 @@ UPDATED: dict[str, Any] = {
 }
 
 
-@router.put("/{task_id}", name="update_task", **UPDATED)
-@router.patch("/{task_id}", name="patch_task", **UPDATED)
+@router.put("/{task_id:task_id}", name="update_task", **UPDATED)
+@router.patch("/{task_id:task_id}", name="patch_task", **UPDATED)
 async def update_task(task_id: PathId, changes: TaskUpdate, tasks: Tasks) -> Response:
     """Change the fields that the body names; the others stay."""
     return success(found(await tasks.update(task_id, changes.changes())), "Task updated")
 
 
 @router.delete(
-    "/{task_id}",
+    "/{task_id:task_id}",
     response_model=TaskDeletedResponse,
     responses=documented_success(None, "Task deleted") | documented(INVALID_TASK_ID, TaskNotFound),
 )
@@ -143,7 +167,7 @@ async def delete_task(task_id: PathId, tasks: Tasks) -> Response:
 
 
 @router.patch(
-    "/{task_id}/complete",
+    "/{task_id:task_id}/complete",
     response_model=TaskResponse,
     responses=documented_success(COMPLETED_TASK, "Task marked as completed")
     | documented(INVALID_COMPLETED, INVALID_TASK_ID, TaskNotFound),
@@ -158,8 +182,57 @@ async def toggle_task_completion(
     """
     change = wanted.model_dump(exclude_unset=True)
     task = found(await (tasks.update(task_id, change) if change else tasks.toggle(task_id)))
-    state = "completed" if task["completed"] else "incomplete"
-    return success(task, f"Task marked as {state}")
+    return success(task, f"Task {marked(task['completed'])}")
+
+
+@router.get(
+    "/stats",
+    response_model=TaskStatsResponse,
+    responses=documented_success(
+        {"total": 12, "pending": 7, "completed": 5}, "Statistics retrieved"
+    )
+    | documented(INVALID_FILTER),
+    openapi_extra=documented_parameters(Selection),
+)
+async def get_task_stats(tasks: Tasks, request: Request) -> Response:
+    """Count the tasks that the parameters select, which are the list's."""
+    total, completed = await tasks.count(Selection.of(request.query_params).selected)
+    data = {"total": total, "pending": total - completed, "completed": completed}
+    return success(data, "Statistics retrieved")
+
+
+@router.patch(
+    "/complete",
+    response_model=TasksCompletedResponse,
+    responses=documented_success({"updated": 3}, "3 tasks marked as completed")
+    | documented(INVALID_COMPLETED, INVALID_FILTER),
+    openapi_extra=documented_parameters(BulkSelection),
+)
+async def complete_tasks(wanted: TasksCompletion, tasks: Tasks, request: Request) -> Response:
+    """Mark all tasks that the parameters select as completed, or as pending."""
+    selected = BulkSelection.of(request.query_params).selected
+    updated = await tasks.complete_all(selected, completed=wanted.completed)
+    return success({"updated": updated}, f"{counted(updated)} {marked(wanted.completed)}")
+
+
+@router.delete(
+    "",
+    response_model=TasksDeletedResponse,
+    responses=documented_success({"deleted": 3}, "3 tasks deleted") | documented(INVALID_FILTER),
+    openapi_extra=documented_parameters(BulkSelection),
+)
+async def delete_tasks(tasks: Tasks, request: Request) -> Response:
+    """Delete all tasks that the parameters select for good."""
+    deleted = await tasks.delete_all(BulkSelection.of(request.query_params).selected)
+    return success({"deleted": deleted}, f"{counted(deleted)} deleted")
+
+
+def counted(number: int) -> str:
+    return f"{number} task" if number == 1 else f"{number} tasks"
+
+
+def marked(completed: bool) -> str:
+    return "marked as completed" if completed else "marked as incomplete"
 
 
 def found(task: TaskRow | None) -> TaskRow:

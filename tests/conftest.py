@@ -32,14 +32,16 @@ os.environ["BETTER_AUTH_SECRET"] = SECRET
 # The app's modules read the settings when they are imported.
 
 from cluster import Cluster, Database, running_cluster  # noqa: E402
+from counting_proxy import CountingProxy  # noqa: E402
 from deployments import POOL_SIZE, SingleWorker  # noqa: E402
-from endpoints import ORIGIN  # noqa: E402
+from endpoints import ORIGIN, TASKS  # noqa: E402
 from fixtures import Ask, Overrides, RunService, SetEnvironment  # noqa: E402
 from key_server import KeyServer  # noqa: E402
 from log_lines import QUOTING_TRIGGER, kept_lines  # noqa: E402
 from openapi_document import Document  # noqa: E402
 from overload import Overload, overloading  # noqa: E402
 from processes import copy_app  # noqa: E402
+from sent_sql import sent_by  # noqa: E402
 from service import UVICORN, Server, Service  # noqa: E402
 from signing import make_key  # noqa: E402
 
@@ -330,3 +332,39 @@ def overload(cluster: Cluster, run_service: RunService) -> Iterator[Callable[[fl
     """Gives a worker whose every insert takes so many seconds."""
     with overloading(Database(cluster), run_service) as overload:
         yield overload
+
+
+@pytest.fixture
+def statements(client: TestClient, engine: Engine) -> Iterator[list[str]]:
+    """The SQL that is sent from now on, with its values written in."""
+    assert client
+    with sent_by(engine) as sent:
+        yield sent
+
+
+@pytest.fixture
+def proxy(postgresql_url: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[CountingProxy]:
+    """The app's database, behind a proxy, with its pool warm and a task in it."""
+    proxy = CountingProxy(postgresql_url)
+    engine = database.make_engine(proxy.url)
+    monkeypatch.setattr(database, "engine", engine)
+    yield proxy
+    engine.dispose()
+    proxy.close()
+
+
+@pytest.fixture
+def far_client(proxy: CountingProxy) -> Iterator[TestClient]:
+    with TestClient(main.app, headers=bearer()) as client:
+        client.get(TASKS)
+        yield client
+
+
+@pytest.fixture
+def far_task(far_client: TestClient) -> int:
+    with Session(database.engine) as session:
+        task = Task(user_id=OWNER, title="Far away")
+        session.add(task)
+        session.commit()
+        assert task.id
+        return task.id

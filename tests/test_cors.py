@@ -85,7 +85,13 @@ def test_the_front_end_may_read_the_headers_that_it_needs(alice: TestClient) -> 
     response = alice.post(TASKS, json={"title": "x"}, headers={"Origin": ORIGIN})
 
     exposed = names(response.headers["Access-Control-Expose-Headers"])
-    assert exposed == {"location", "retry-after", "www-authenticate", "x-request-id"}
+    assert exposed == {
+        "location",
+        "retry-after",
+        "www-authenticate",
+        "x-request-id",
+        "idempotent-replayed",
+    }
 
 
 @pytest.mark.parametrize("origin", OTHER_ORIGINS)

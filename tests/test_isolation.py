@@ -1,57 +1,16 @@
 """Reads every SQL statement that the six endpoints send."""
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from endpoints import Endpoint, each_endpoint, each_endpoint_of_one_task
 from fastapi.testclient import TestClient
+from sent_sql import owners_in
 from sqlalchemy import Engine, event
 from users import OWNER, SOMEONE_ELSE
 
 from models import Task
-
-
-@pytest.fixture
-def statements(client: TestClient, engine: Engine) -> Iterator[list[str]]:
-    """The SQL that is sent from now on, with its values written in."""
-    assert client
-    sent: list[str] = []
-
-    def note(_connection: object, _cursor: object, sql: str, values: Any, *_: object) -> None:
-        sent.append(with_values(sql, values))
-
-    event.listen(engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(engine, "before_cursor_execute", note)
-
-
-def with_values(sql: str, values: Any) -> str:
-    """The statement as it would be typed. psycopg2 names its values, sqlite3 counts them."""
-    if isinstance(values, dict):
-        return re.sub(r"%\((\w+)\)s", lambda place: repr(values[place[1]]), sql)
-    remaining = iter(values)
-    typed = re.sub(r"\?", lambda _: repr(next(remaining)), sql)
-    assert list(remaining) == []
-    return typed
-
-
-def owners_in(sql: str) -> list[str]:
-    """Whom the statement is scoped to: by its condition, or by the row that it inserts."""
-    sql = " ".join(sql.split())
-    inserted = re.search(r"INSERT INTO tasks \((.+?)\) VALUES \((.+?)\) RETURNING", sql)
-    if inserted:
-        row = dict(zip(inserted[1].split(", "), inserted[2].split(", "), strict=False))
-        return [row["user_id"]]
-    _, _, condition = sql.partition(" WHERE ")
-    condition = re.split(" ORDER BY | RETURNING ", condition)[0]
-    assert " OR " not in condition
-    return [
-        term.partition(" = ")[2]
-        for term in condition.split(" AND ")
-        if term.startswith("tasks.user_id = ")
-    ]
 
 
 @each_endpoint

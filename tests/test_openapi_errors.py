@@ -9,6 +9,7 @@ ERRORS = {
     "403": "FORBIDDEN",
     "404": "NOT_FOUND",
     "413": "PAYLOAD_TOO_LARGE",
+    "422": "IDEMPOTENCY_KEY_REUSED",
     "500": "SERVER_ERROR",
     "503": "SERVICE_UNAVAILABLE",
 }
@@ -24,16 +25,20 @@ FAULTS = {
     "body": {"Body must be a JSON object"},
     "filter": {"Filter must be all, pending or completed"},
     "id": {"Task id must be a positive integer"},
+    "key": {"Idempotency-Key must be 1 to 255 visible ASCII characters"},
 }
-FAULTS_OF_A_CHANGE = set[str]().union(*FAULTS.values()) - FAULTS["filter"]
+FAULTS_OF_A_CHANGE = set[str]().union(*FAULTS.values()) - FAULTS["filter"] - FAULTS["key"]
 FAULTS_OF = {
     "list_tasks": FAULTS["filter"],
-    "create_task": FAULTS_OF_A_CHANGE - FAULTS["completed"] - FAULTS["id"],
+    "create_task": FAULTS_OF_A_CHANGE - FAULTS["completed"] - FAULTS["id"] | FAULTS["key"],
     "get_task": FAULTS["id"],
     "update_task": FAULTS_OF_A_CHANGE,
     "patch_task": FAULTS_OF_A_CHANGE,
     "delete_task": FAULTS["id"],
     "toggle_task_completion": FAULTS["completed"] | FAULTS["body"] | FAULTS["id"],
+    "get_task_stats": FAULTS["filter"],
+    "complete_tasks": FAULTS["completed"] | FAULTS["body"] | FAULTS["filter"],
+    "delete_tasks": FAULTS["filter"],
 }
 
 
@@ -43,7 +48,11 @@ def test_an_operation_describes_its_success_and_each_error_that_it_can_give(
 ) -> None:
     statuses = set(operation_of(document, endpoint)["responses"])
 
-    errors = set(ERRORS) - (set() if "{task_id}" in endpoint.path else {"404"})
+    errors = set(ERRORS)
+    if "{task_id}" not in endpoint.path:
+        errors -= {"404"}
+    if endpoint.name != "create_task":
+        errors -= {"422"}
     assert statuses == errors | {"201" if endpoint.method == "POST" else "200"}
 
 

@@ -1,7 +1,7 @@
 """Operations: their ids, tokens, parameters and headers."""
 
 import pytest
-from endpoints import ENDPOINTS, Endpoint, each_endpoint, each_endpoint_of_one_task
+from endpoints import Endpoint, each_endpoint, each_endpoint_of_one_task
 from fastapi.testclient import TestClient
 from openapi_document import Document, operation_of
 
@@ -15,6 +15,9 @@ OPERATIONS = {
     ("patch", "/api/{user_id}/tasks/{task_id}"): "patch_task",
     ("delete", "/api/{user_id}/tasks/{task_id}"): "delete_task",
     ("patch", "/api/{user_id}/tasks/{task_id}/complete"): "toggle_task_completion",
+    ("get", "/api/{user_id}/tasks/stats"): "get_task_stats",
+    ("patch", "/api/{user_id}/tasks/complete"): "complete_tasks",
+    ("delete", "/api/{user_id}/tasks"): "delete_tasks",
     ("get", "/"): "index",
     ("get", "/health"): "health",
     ("get", "/ready"): "ready",
@@ -67,28 +70,6 @@ def test_a_task_id_is_described_with_its_bounds(document: Document, endpoint: En
         "type": "integer",
         "minimum": 1,
     }
-
-
-def test_the_filter_and_its_deprecated_name_are_described(document: Document) -> None:
-    [parameters] = [
-        operation_of(document, endpoint)["parameters"]
-        for endpoint in ENDPOINTS
-        if endpoint.name == "list_tasks"
-    ]
-
-    query = {
-        parameter["name"]: (
-            parameter.get("required", False),
-            parameter.get("deprecated", False),
-            parameter["schema"]["enum"],
-        )
-        for parameter in parameters
-        if parameter["in"] == "query"
-    }
-    values = ["all", "pending", "completed"]
-    assert query == {"filter": (False, False, values), "status": (False, True, values)}
-    [shown] = [parameter for parameter in parameters if parameter["name"] == "filter"]
-    assert shown["schema"]["default"] == "all"
 
 
 @each_endpoint

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from answers import NO_TASKS
 from endpoints import TASKS
 from fastapi.testclient import TestClient
 from sqlalchemy.engine import Engine
@@ -19,7 +20,7 @@ def test_a_user_without_tasks_has_an_empty_list(alice: TestClient) -> None:
     response = alice.get(TASKS)
 
     assert response.status_code == 200
-    assert response.json() == {"data": [], "message": "Tasks retrieved"}
+    assert response.json() == NO_TASKS
 
 
 def test_the_list_is_newest_first_and_of_two_at_once_the_later_id(
@@ -35,6 +36,7 @@ def test_the_list_is_newest_first_and_of_two_at_once_the_later_id(
     assert response.json() == {
         "data": [wire(newest), wire(twin), wire(middle), wire(oldest)],
         "message": "Tasks retrieved",
+        "next_cursor": None,
     }
 
 

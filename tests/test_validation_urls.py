@@ -40,9 +40,9 @@ def test_an_id_is_a_positive_integer_of_63_bits(alice: TestClient, task_id: str)
     assert answers == [bad(TASK_ID)] * len(OF_ONE_TASK)
 
 
-@pytest.mark.parametrize("name", ["filter", "status"])
+@pytest.mark.parametrize("name", ["filter", "status", "completed"])
 @pytest.mark.parametrize(
-    "value", ["", "done", "ALL", "Pending", "completed%20", "all,pending", "null", "1", "%00"]
+    "value", ["done", "ALL", "Pending", "completed%20", "all,pending", "null", "1", "%00"]
 )
 def test_another_filter_is_refused(alice: TestClient, name: str, value: str) -> None:
     response = alice.get(f"{TASKS}?{name}={value}")

@@ -1,25 +1,19 @@
 """The service behind a real PgBouncer in transaction mode, which Neon's pooled endpoint is."""
 
-import os
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 from uuid import uuid4
 
 import httpx2
 import psycopg2
 import pytest
 from answers import refusal
-from cluster import ROLE, Cluster, Database
+from cluster import Cluster, Database
 from endpoints import ENDPOINTS
 from fixtures import RunService
-from ports import free_port
+from pgbouncer import SERVER_CONNECTIONS, PgBouncer, folder_beside
 from service import Service
 from users import bearer
 from waiting import eventually
@@ -27,60 +21,6 @@ from waiting import eventually
 pytestmark = pytest.mark.integration
 
 ANSWER_SECONDS = 10
-# Fewer connections than the service has.
-SERVER_CONNECTIONS = 5
-
-
-class PgBouncer:
-    """PgBouncer before a cluster, but for its mode as it is by default."""
-
-    def __init__(self, folder: Path, cluster: Cluster, pool_mode: str = "transaction") -> None:
-        self.port = free_port()
-        self._folder = folder
-        users = folder / "users.txt"
-        users.write_text(f'"{ROLE}" ""\n')
-        self._configuration = folder / "pgbouncer.ini"
-        self._configuration.write_text(
-            f"""
-[databases]
-* = host=127.0.0.1 port={cluster.port}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {self.port}
-unix_socket_dir =
-auth_type = trust
-auth_file = {users}
-pool_mode = {pool_mode}
-default_pool_size = {SERVER_CONNECTIONS}
-"""
-        )
-        self.start()
-
-    def start(self) -> None:
-        program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
-        if not program:
-            pytest.fail("PgBouncer is not installed (Debian: apt-get install pgbouncer)")
-        as_user = ["-u", "nobody"] if os.geteuid() == 0 else []  # it does not run as root
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [program, *as_user, str(self._configuration)], stdout=log, stderr=log
-            )
-        eventually("PgBouncer listens", self._listens, seconds=10)
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def _listens(self) -> bool:
-        assert self._process.poll() is None, (self._folder / "log").read_text()
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
 
 @dataclass
@@ -101,13 +41,6 @@ def deployment(cluster: Cluster, run_service: RunService) -> Iterator[Deployment
         service.wait_until_started()
         yield Deployment(service, bouncer, database)
     assert "Traceback" not in service.log()
-
-
-def folder_beside(cluster: Cluster) -> Path:
-    """A folder that PgBouncer may read: it does not run as root."""
-    folder = cluster.folder.parent / uuid4().hex
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture

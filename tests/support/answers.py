@@ -1,9 +1,11 @@
 """What answers have in common, by their status."""
 
+from typing import Any
+
 import httpx2
 from endpoints import ORIGIN
 
-NO_TASKS = {"data": [], "message": "Tasks retrieved"}
+NO_TASKS: dict[str, Any] = {"data": [], "message": "Tasks retrieved", "next_cursor": None}
 
 
 def seconds(answer: httpx2.Response) -> float:

@@ -14,15 +14,16 @@ ORIGIN = "http://localhost:3000"
 
 
 class Endpoint(NamedTuple):
-    """`body` is one that the endpoint accepts; None if it needs none."""
+    """`body` is one that the endpoint accepts; None if it needs none. So is `query`."""
 
     name: str
     method: str
     path: str
     body: dict[str, Any] | None = None
+    query: str = ""
 
     def url(self, user_id: str = OWNER, task_id: object = 1) -> str:
-        return self.path.format(user_id=user_id, task_id=task_id)
+        return self.path.format(user_id=user_id, task_id=task_id) + self.query
 
     def call(
         self, client: httpx2.Client, user_id: str = OWNER, task_id: object = 1, **options: Any
@@ -41,6 +42,15 @@ ENDPOINTS = (
     Endpoint("patch_task", "PATCH", "/api/{user_id}/tasks/{task_id}", {"title": "Read a book"}),
     Endpoint("delete_task", "DELETE", "/api/{user_id}/tasks/{task_id}"),
     Endpoint("toggle_task_completion", "PATCH", "/api/{user_id}/tasks/{task_id}/complete"),
+    Endpoint("get_task_stats", "GET", "/api/{user_id}/tasks/stats"),
+    Endpoint(
+        "complete_tasks",
+        "PATCH",
+        "/api/{user_id}/tasks/complete",
+        {"completed": True},
+        query="?filter=all",
+    ),
+    Endpoint("delete_tasks", "DELETE", "/api/{user_id}/tasks", query="?filter=all"),
 )
 OF_ONE_TASK = tuple(endpoint for endpoint in ENDPOINTS if "{task_id}" in endpoint.path)
 WITH_BODY = tuple(endpoint for endpoint in ENDPOINTS if endpoint.body)

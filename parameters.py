@@ -1,0 +1,262 @@
+"""The query parameters: what the list takes, what selects many tasks, and the cursor of a page."""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, cast
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import to_json
+from starlette.datastructures import QueryParams
+
+from schemas import LIMIT_MAX, OFFSET_MAX, SEARCH_MAX, AnyCasePriority, DueDate, Tag, TaskId
+from statements import Order, Position, Sort, pattern_of
+from times import INFINITIES, parse
+
+Filter = Literal["all", "pending", "active", "false", "completed", "true"]
+COMPLETED: Mapping[Filter, bool | None] = {
+    "all": None,
+    "pending": False,
+    "active": False,
+    "false": False,
+    "completed": True,
+    "true": True,
+}
+Direction = Literal["asc", "desc"]
+SortName = Literal[
+    "created_at",
+    "created",
+    "updated_at",
+    "due_date",
+    "priority",
+    "title",
+    "-created_at",
+    "-created",
+    "-updated_at",
+    "-due_date",
+    "-priority",
+    "-title",
+]
+# What people expect: newest, last changed and most urgent first; from A to Z, and soonest first.
+DESCENDING_UNLESS_ASKED = frozenset({"created_at", "updated_at", "priority"})
+
+
+def _order_of(name: SortName, direction: Direction | None) -> Order:
+    sort = name.removeprefix("-")
+    if sort == "created":
+        sort = "created_at"
+    if direction is None and not name.startswith("-"):
+        return Order(cast(Sort, sort), sort in DESCENDING_UNLESS_ASKED)
+    return Order(cast(Sort, sort), direction != "asc")
+
+
+def _digits(value: Any) -> Any:
+    """Refuse what `int` would take too: `+1`, `1.0`, `1_000`, ` 1`, `٣`, `01`."""
+    return value if re.fullmatch(r"0|[1-9][0-9]{0,6}", value) else None
+
+
+def _is_time(key: str) -> str:
+    try:
+        if key not in INFINITIES:
+            parse(key)
+    except OverflowError:
+        raise ValueError("not in the years 1 to 9999 of UTC") from None
+    return key
+
+
+Key = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
+Time = Annotated[
+    str,
+    Field(
+        pattern=r"^-?infinity$|^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]"
+        r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
+        r"(Z|[+-](0[0-9]|1[0-5]):[0-9]{2})?$"  # PostgreSQL takes offsets of less than 16 hours
+    ),
+    AfterValidator(_is_time),
+]
+KEYS: Mapping[Sort, Any] = {
+    "created_at": Time,
+    "updated_at": Time,
+    "due_date": Key,
+    "priority": Annotated[int, Field(ge=0, le=3)],
+    "title": Key,
+}
+CURSORS: Mapping[Sort, TypeAdapter[Any]] = {
+    sort: TypeAdapter(tuple[str, bool, key, TaskId])  # type: ignore[valid-type]
+    for sort, key in KEYS.items()
+}
+
+
+def cursor_of(order: Order, position: Position) -> str:
+    """The order and the position as JSON, in the alphabet of URLs. A cursor needs no signature:
+    whatever position it holds is one among the owner's tasks.
+    """
+    return urlsafe_b64encode(to_json((*order, *position))).decode().rstrip("=")
+
+
+def position_of(cursor: str, order: Order) -> Position:
+    """Raises ValueError unless the cursor is one of this order."""
+    text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    sort, descending, key, task_id = CURSORS[order.sort].validate_json(text, strict=True)
+    if order != (sort, descending):
+        raise ValueError("another order")
+    return Position(key, task_id)
+
+
+def names_of(field: FieldInfo) -> tuple[str, ...]:
+    """The names of a parameter, the first of which counts."""
+    alias = field.validation_alias
+    return tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else ()
+
+
+class Selection(BaseModel):
+    """What narrows the list; of several faults, the first field's counts."""
+
+    model_config = ConfigDict(frozen=True, loc_by_alias=False)
+
+    filter: Filter = Field(
+        default="all",
+        validation_alias=AliasChoices("filter", "status", "completed"),
+        description="`pending` (also `active`, `false`) or `completed` (also `true`) ones.",
+    )
+    priority: AnyCasePriority | None = Field(default=None, description="In any letter case.")
+    tag: tuple[Tag, ...] = Field(
+        default=(), description="May stand several times: tasks that have them all."
+    )
+    search: Annotated[str, Field(max_length=SEARCH_MAX, pattern=r"^[^\x00]*$")] | None = Field(
+        default=None,
+        validation_alias=AliasChoices("search", "q"),
+        description="A part of the title or description, in any letter case.",
+    )
+    due_before: DueDate | None = Field(default=None, description="Excludes this time.")
+    due_after: DueDate | None = Field(default=None, description="Includes this time.")
+
+    @classmethod
+    def of(cls, query: QueryParams) -> Self:
+        """An empty value counts as absent; of several under one name, the last counts."""
+        given: dict[str, Any] = {name: value for name, value in query.multi_items() if value}
+        if tags := [tag for tag in query.getlist("tag") if tag]:
+            given["tag"] = tags
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise _refused(*error.errors()) from None
+
+    @property
+    def selected(self) -> dict[str, Any]:
+        """The values of the conditions (`statements.CONDITIONS`)."""
+        values = {
+            "completed": COMPLETED[self.filter],
+            "priority": self.priority,
+            "tags": list(self.tag) or None,
+            "search": self.search and pattern_of(self.search),
+            "due_before": self.due_before,
+            "due_after": self.due_after,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class ListParameters(Selection):
+    """What the list takes."""
+
+    sort: SortName = Field(
+        default="created_at",
+        validation_alias=AliasChoices("sort", "sort_by"),
+        description="What to sort by; with `-` before it, in descending order.",
+    )
+    order: Literal["asc", "desc"] | None = Field(
+        default=None,
+        validation_alias=AliasChoices("order", "sort_order"),
+        description="Unless it is given: newest, last changed and most urgent first, titles from A"
+        " to Z, due dates soonest first.",
+    )
+    limit: Annotated[int, Field(ge=1, le=LIMIT_MAX), BeforeValidator(_digits)] | None = Field(
+        default=None, description="The size of a page. Without it, the whole list comes."
+    )
+    cursor: str | None = Field(
+        default=None, description="The `next_cursor` of the page before, in the same order."
+    )
+    offset: Annotated[int, Field(ge=0, le=OFFSET_MAX), BeforeValidator(_digits)] = Field(
+        default=0,
+        validation_alias=AliasChoices("offset", "skip"),
+        description="How many tasks to leave out; not beside a `cursor`.",
+    )
+
+    @field_validator("order")
+    @classmethod
+    def _agrees_with_sort(cls, order: str, info: ValidationInfo) -> str:
+        if order == "asc" and info.data.get("sort", "").startswith("-"):
+            raise ValueError("contradicts sort")
+        return order
+
+    @field_validator("cursor")
+    @classmethod
+    def _continues_this_order(cls, cursor: str, info: ValidationInfo) -> str:
+        if {"sort", "order"} <= info.data.keys():  # both were valid
+            position_of(cursor, _order_of(info.data["sort"], info.data["order"]))
+        return cursor
+
+    @field_validator("offset")
+    @classmethod
+    def _stands_without_cursor(cls, offset: int, info: ValidationInfo) -> int:
+        if info.data.get("cursor") is not None:
+            raise ValueError("stands beside a cursor")
+        return offset
+
+    @property
+    def wanted_order(self) -> Order:
+        return _order_of(self.sort, self.order)
+
+    @property
+    def after(self) -> Position | None:
+        return position_of(self.cursor, self.wanted_order) if self.cursor else None
+
+
+WHOLE_LIST = ListParameters()
+
+
+class BulkSelection(Selection):
+    """What selects many tasks to change: said in full, so that a slip never reaches more tasks than
+    were meant.
+    """
+
+    filter: Filter = Field(
+        validation_alias=AliasChoices("filter", "status"),
+        description="`all`, `pending` (also `active`, `false`) or `completed` (also `true`) ones.",
+    )
+
+    @classmethod
+    def of(cls, query: QueryParams) -> Self:
+        """Refuse what the list ignores: other parameters, empty and repeated ones."""
+        selection = super().of(query)
+        given = query.multi_items()
+        names = [CANONICAL_NAMES.get(name) for name, _ in given]
+        once = [name for name in names if name != "tag"]
+        is_empty = any(not value for _, value in given)
+        if None in names or len(once) != len(set(once)) or is_empty:
+            raise _refused({"loc": ("others",), "type": "others", "input": None})
+        return selection
+
+
+CANONICAL_NAMES = {
+    name: canonical
+    for canonical, field in BulkSelection.model_fields.items()
+    for name in names_of(field) or (canonical,)
+}
+
+
+def _refused(*faults: Mapping[str, Any]) -> RequestValidationError:
+    return RequestValidationError([{**fault, "loc": ("query", *fault["loc"])} for fault in faults])

@@ -1,0 +1,170 @@
+"""Query parameters and the key's header in the OpenAPI document."""
+
+from typing import Any
+
+import pytest
+from openapi_document import Document, resolved
+
+LIST = "/api/{user_id}/tasks"
+FILTER = [("filter", False), ("status", True)]
+NARROWING = [
+    ("priority", False),
+    ("tag", False),
+    ("search", False),
+    ("q", True),
+    ("due_before", False),
+    ("due_after", False),
+]
+ORDERING = [
+    ("sort", False),
+    ("sort_by", True),
+    ("order", False),
+    ("sort_order", True),
+    ("limit", False),
+    ("cursor", False),
+    ("offset", False),
+    ("skip", True),
+]
+# Name and whether it is deprecated, in the order of the contract.
+PARAMETERS = {
+    ("get", LIST): [*FILTER, ("completed", True), *NARROWING, *ORDERING],
+    ("get", f"{LIST}/stats"): [*FILTER, ("completed", True), *NARROWING],
+    ("patch", f"{LIST}/complete"): [*FILTER, *NARROWING],
+    ("delete", LIST): [*FILTER, *NARROWING],
+}
+OPERATION_IDS = {
+    ("get", LIST): "list_tasks",
+    ("post", LIST): "create_task",
+    ("delete", LIST): "delete_tasks",
+    ("get", f"{LIST}/stats"): "get_task_stats",
+    ("patch", f"{LIST}/complete"): "complete_tasks",
+    ("get", f"{LIST}/{{task_id}}"): "get_task",
+    ("put", f"{LIST}/{{task_id}}"): "update_task",
+    ("patch", f"{LIST}/{{task_id}}"): "patch_task",
+    ("delete", f"{LIST}/{{task_id}}"): "delete_task",
+    ("patch", f"{LIST}/{{task_id}}/complete"): "toggle_task_completion",
+}
+each_operation = pytest.mark.parametrize(("method", "path"), PARAMETERS)
+
+
+def query_of(document: Document, method: str, path: str) -> list[dict[str, Any]]:
+    return [
+        parameter
+        for parameter in document["paths"][path][method]["parameters"]
+        if parameter["in"] == "query"
+    ]
+
+
+def test_the_operations_on_tasks_have_the_contracts_ids(document: Document) -> None:
+    described = {
+        (method, path): operation["operationId"]
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if path.startswith("/api/")
+    }
+
+    assert described == OPERATION_IDS
+
+
+@each_operation
+def test_all_parameters_are_described_and_their_other_names_deprecated(
+    document: Document, method: str, path: str
+) -> None:
+    described = query_of(document, method, path)
+
+    assert [
+        (parameter["name"], parameter.get("deprecated", False)) for parameter in described
+    ] == PARAMETERS[method, path]
+    assert all(parameter["description"] for parameter in described)
+
+
+@pytest.mark.parametrize("method_and_path", OPERATION_IDS, ids=OPERATION_IDS.get)
+def test_other_operations_have_no_query(
+    document: Document, method_and_path: tuple[str, str]
+) -> None:
+    method, path = method_and_path
+    if method_and_path not in PARAMETERS:
+        assert query_of(document, method, path) == []
+
+
+@each_operation
+def test_another_name_takes_what_the_first_one_takes(
+    document: Document, method: str, path: str
+) -> None:
+    schemas = {
+        parameter["name"]: parameter["schema"] for parameter in query_of(document, method, path)
+    }
+
+    assert schemas["status"] == schemas["filter"]
+    assert schemas["q"] == schemas["search"]
+    for name, other in (("sort", "sort_by"), ("order", "sort_order"), ("offset", "skip")):
+        assert schemas.get(name) == schemas.get(other)
+
+
+def test_the_lists_parameters_are_described_with_their_bounds(document: Document) -> None:
+    schemas = {
+        parameter["name"]: parameter["schema"] for parameter in query_of(document, "get", LIST)
+    }
+
+    assert schemas["filter"]["enum"] == ["all", "pending", "active", "false", "completed", "true"]
+    assert schemas["filter"]["default"] == "all"
+    assert resolved(document, schemas["priority"])["enum"] == ["low", "medium", "high"]
+    assert schemas["tag"]["type"] == "array"
+    assert (schemas["tag"]["items"]["minLength"], schemas["tag"]["items"]["maxLength"]) == (1, 50)
+    assert schemas["search"]["maxLength"] == 200
+    assert schemas["order"]["enum"] == ["asc", "desc"]
+    assert schemas["sort"]["default"] == "created_at"
+    assert {"created", "updated_at", "-due_date", "priority", "-title"} < set(
+        schemas["sort"]["enum"]
+    )
+    assert (schemas["limit"]["minimum"], schemas["limit"]["maximum"]) == (1, 200)
+    assert (schemas["offset"]["minimum"], schemas["offset"]["maximum"]) == (0, 1_000_000)
+    assert schemas["cursor"]["type"] == "string"
+
+
+@each_operation
+def test_only_what_changes_many_tasks_needs_a_filter(
+    document: Document, method: str, path: str
+) -> None:
+    required = [
+        parameter["name"] for parameter in query_of(document, method, path) if parameter["required"]
+    ]
+
+    assert required == ([] if method == "get" else ["filter"])
+
+
+def test_the_key_is_described_where_it_counts(document: Document) -> None:
+    described = {
+        (method, path): parameter
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        for parameter in operation.get("parameters", [])
+        if parameter["in"] == "header"
+    }
+
+    assert described.keys() == {("post", LIST)}
+    [key] = described.values()
+    assert (key["name"], key["required"]) == ("Idempotency-Key", False)
+    assert (key["schema"]["minLength"], key["schema"]["maxLength"]) == (1, 255)
+
+
+def test_a_replay_and_a_reused_key_are_described(document: Document) -> None:
+    responses = document["paths"][LIST]["post"]["responses"]
+
+    assert {"Location", "Idempotent-Replayed"} <= responses["201"]["headers"].keys()
+    [example] = responses["422"]["content"]["application/json"]["examples"].values()
+    assert example["value"] == {
+        "error": "Idempotency-Key was used for another task",
+        "code": "IDEMPOTENCY_KEY_REUSED",
+    }
+
+
+def test_422_is_described_where_it_is_sent(document: Document) -> None:
+    described = [
+        (method, path)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if "422" in operation["responses"]
+    ]
+
+    assert described == [("post", LIST)]
