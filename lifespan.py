@@ -29,19 +29,19 @@ settings_log = logging.getLogger("tasks.settings")
 # The pauses between the attempts.
 DELAYS_SECONDS = (0.5, 1, 2, 4, 4, 4, 4)
 
-CREDENTIALS = "NEON_DATABASE_URL needs the user and the password that the server knows"
-TLS = "sslmode and certificates in NEON_DATABASE_URL must fit the server"
+CREDENTIALS = "{setting} needs the user and the password that the server knows"
+TLS = "sslmode and certificates in {setting} must fit the server"
 # Permanent errors by their texts, and what to do about each. A refused connection has no SQLSTATE,
 # only the server's text. For a text that is not here, or is in another language, the start retries,
 # as for a database that does not answer.
 ADVICE = {
     r"password authentication failed|no such user|SASL authentication failed": CREDENTIALS,
     r'role ".*" does not exist|Tenant or user not found': CREDENTIALS,
-    r'database ".*" does not exist|no such database': "create it, or correct NEON_DATABASE_URL",
+    r'database ".*" does not exist|no such database': "create it, or correct {setting}",
     r"no pg_hba.conf entry": "the server's pg_hba.conf must let this user in from here",
-    r"endpoint could not be found|Endpoint ID is not": "copy NEON_DATABASE_URL from Neon again",
+    r"endpoint could not be found|Endpoint ID is not": "copy {setting} from Neon again",
     r"does not support SSL|certificate verify failed|root certificate file": TLS,
-    r"unsupported startup parameter": "take it out of NEON_DATABASE_URL; PgBouncer refuses it",
+    r"unsupported startup parameter": "take it out of {setting}; PgBouncer refuses it",
     r"statement pooling mode": "set pool_mode = transaction in PgBouncer",
     r"permission denied for schema (?P<schema>.+)": "GRANT USAGE, CREATE ON SCHEMA {schema}"
     " TO {user}",
@@ -52,8 +52,8 @@ ADVICE = {
     " migrated, but lack this: run the version that they were migrated for",
     r"no schema has been selected": "the search_path must name a schema that exists",
     r"unable to open database file|readonly database": "this user must be able to write to the"
-    " file and to its folder",
-    r"not a database": "NEON_DATABASE_URL names a file that is not SQLite's",
+    " file and to its folder, or {setting} must name a PostgreSQL",
+    r"not a database": "{setting} names a file that is not SQLite's",
 }
 
 
@@ -132,7 +132,11 @@ def _advice_on(reason: str) -> str | None:
     for pattern, advice in ADVICE.items():
         found = re.search(pattern, reason)
         if found:
-            return advice.format(**found.groupdict(), user=database.engine.url.username)
+            return advice.format(
+                **found.groupdict(),
+                user=database.engine.url.username,
+                setting=get_settings().database_setting,
+            )
     return None
 
 

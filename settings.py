@@ -8,12 +8,19 @@ import re
 import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from psycopg2 import ProgrammingError
 from psycopg2.extensions import parse_dsn
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -149,7 +156,8 @@ class Settings(BaseSettings):
         validate_default=False,
     )
 
-    neon_database_url: DatabaseUrl = SecretStr(f"sqlite:///{HERE / 'tasks.db'}")
+    neon_database_url: DatabaseUrl | None = None
+    database_url: DatabaseUrl = SecretStr(f"sqlite:///{HERE / 'tasks.db'}")
     better_auth_secret: Secret | None = None
     better_auth_secrets: Secrets = ()
     better_auth_url: HttpUrl = "http://localhost:3000"
@@ -160,9 +168,27 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=20, ge=1, le=1000)
     log_format: Literal["text", "json"] = "text"
 
+    @model_validator(mode="before")
+    @classmethod
+    def prefer_neon_database_url(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Drop DATABASE_URL unjudged where NEON_DATABASE_URL is set: it may be of other code."""
+        if "neon_database_url" in values:
+            values.pop("database_url", None)
+        return values
+
     @property
     def database(self) -> URL:
-        return make_url(self.neon_database_url.get_secret_value())
+        return make_url((self.neon_database_url or self.database_url).get_secret_value())
+
+    @property
+    def database_is_default(self) -> bool:
+        """Whether no setting names the database, which is a local file then."""
+        return not self.model_fields_set & {"neon_database_url", "database_url"}
+
+    @property
+    def database_setting(self) -> str:
+        """The setting that names the database, or that should."""
+        return "DATABASE_URL" if "database_url" in self.model_fields_set else "NEON_DATABASE_URL"
 
     @property
     def front_end_origin(self) -> str:

@@ -1,7 +1,9 @@
-"""`NEON_DATABASE_URL`: its forms."""
+"""`NEON_DATABASE_URL` and `DATABASE_URL`: their forms, and which of the two counts."""
+
+from pathlib import Path
 
 import pytest
-from processes import ROOT
+from processes import ROOT, start_python
 from sqlalchemy.engine import URL
 from users import PASSWORD
 
@@ -99,3 +101,43 @@ def test_without_a_url_tasks_are_in_a_local_file(
     url = get_settings().database
 
     assert (url.get_backend_name(), url.database) == ("sqlite", str(ROOT / "tasks.db"))
+
+
+NEON = "postgres://alice:x@neon.example/db"
+HOST = "postgres://alice:x@host.example/db"
+
+
+@pytest.mark.parametrize(
+    ("values", "host", "setting"),
+    [
+        ({"DATABASE_URL": HOST}, "host.example", "DATABASE_URL"),
+        ({"DATABASE_URL": HOST, "NEON_DATABASE_URL": ""}, "host.example", "DATABASE_URL"),
+        ({"DATABASE_URL": HOST, "NEON_DATABASE_URL": NEON}, "neon.example", "NEON_DATABASE_URL"),
+        ({"DATABASE_URL": "", "NEON_DATABASE_URL": NEON}, "neon.example", "NEON_DATABASE_URL"),
+        # What a front end keeps there for Prisma, say.
+        (
+            {"DATABASE_URL": "mysql://x", "NEON_DATABASE_URL": NEON},
+            "neon.example",
+            "NEON_DATABASE_URL",
+        ),
+        ({}, None, "NEON_DATABASE_URL"),
+    ],
+)
+def test_a_hosts_own_variable_counts_where_neons_is_not_set(
+    environment: pytest.MonkeyPatch, values: dict[str, str], host: str | None, setting: str
+) -> None:
+    for name, value in values.items():
+        environment.setenv(name, value)
+
+    settings = get_settings()
+
+    assert (settings.database.host, settings.database_setting) == (host, setting)
+
+
+def test_a_url_of_neon_in_the_file_counts_before_a_hosts_variable(app_folder: Path) -> None:
+    (app_folder / ".env").write_text(f"NEON_DATABASE_URL={NEON}\n")
+    script = "import settings; print(settings.get_settings().database.host)"
+
+    python = start_python(app_folder, "-c", script, DATABASE_URL="mysql://host/db")
+
+    assert python.communicate() == ("neon.example\n", "")

@@ -26,6 +26,8 @@ from settings import PLACEHOLDER_SECRET, get_settings
         ("NEON_DATABASE_URL", f"postgresql://alice:p@{PASSWORD}?word@host/db"),
         ("NEON_DATABASE_URL", "sqlite:////no/such/folder/tasks.db"),
         ("NEON_DATABASE_URL", "postgresql://"),
+        ("DATABASE_URL", f"mysql://alice:{PASSWORD}@host/db"),
+        ("DATABASE_URL", f"file:{PASSWORD}"),
         ("BETTER_AUTH_URL", "localhost:3000"),
         ("BETTER_AUTH_URL", "ftp://app.example"),
         ("BETTER_AUTH_URL", "http://"),

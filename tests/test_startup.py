@@ -71,6 +71,15 @@ def test_a_start_at_a_database_that_does_not_let_it_in_ends_at_once(
     assert "hunter2" not in service.log()
 
 
+def test_advice_names_the_variable_that_was_used(cluster: Cluster, run_service: RunService) -> None:
+    url = f"postgresql://{ROLE}@127.0.0.1:{cluster.port}/elsewhere"
+
+    with run_service(DATABASE_URL=url) as service:
+        line = last_words(service)
+
+    assert line.endswith("; create it, or correct DATABASE_URL")
+
+
 def test_a_start_without_the_right_to_create_tables_names_the_grant_that_helps(
     cluster: Cluster, run_service: RunService
 ) -> None:
@@ -94,7 +103,7 @@ def test_a_start_at_an_sqlite_file_that_cannot_be_opened_ends_at_once(
         line = last_words(service)
 
     assert "unable to open database file" in line
-    assert "write to the file and to its folder" in line
+    assert "write to the file and to its folder, or NEON_DATABASE_URL must name a Post" in line
 
 
 def test_a_start_at_a_file_of_another_kind_ends_at_once(
