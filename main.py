@@ -47,6 +47,7 @@ app.add_middleware(CrashBoundary)
 app.add_middleware(
     LoggedCORSMiddleware,
     allow_origins=get_settings().allowed_origins,
+    allow_origin_regex=get_settings().cors_origin_regex,
     allow_credentials=True,
     allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
     allow_headers=["*"],

@@ -38,6 +38,9 @@ EXIT_CODE_NO_RESTART = 3
 PRISMA_OPTIONS = frozenset({"pgbouncer", "connection_limit", "pool_timeout", "schema"})
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 PORT_MAX = 65535
+# Origins of nobody: a regex that matches one of them would match those of everybody. `null` is what
+# browsers send for pages of no origin, a sandboxed frame's for example.
+STRANGERS = ("https://nobody.example", "http://nobody.example", "null")
 
 
 class StartupError(Exception):
@@ -70,8 +73,27 @@ def bare_origin(value: str) -> str:
     return origin_of(value)
 
 
-def comma_separated(value: str) -> tuple[str, ...]:
+def listed_origins(value: str) -> tuple[str, ...]:
+    if "*" in value:
+        raise ValueError(
+            "must not contain *: "
+            "CORS_ORIGIN_REGEX takes patterns, of preview deployments for example"
+        )
     return tuple(item.strip() for item in value.split(",") if item.strip())
+
+
+def origin_regex(value: str) -> str:
+    try:
+        pattern = re.compile(value)
+    except (re.error, OverflowError, RecursionError):
+        raise ValueError("is not a regular expression of Python") from None
+    for stranger in STRANGERS:
+        if pattern.fullmatch(stranger):
+            raise ValueError(
+                f"lets strangers in: it matches {stranger}; "
+                r"for example https://tasks-[a-z0-9-]+-team\.vercel\.app does not"
+            )
+    return value
 
 
 def database_url(value: str) -> URL:
@@ -135,7 +157,8 @@ def only_text(secret: str) -> str:
 
 HttpUrl = Annotated[str, AfterValidator(http_url)]
 Origin = Annotated[HttpUrl, AfterValidator(bare_origin)]
-Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(comma_separated)]
+Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(listed_origins)]
+OriginRegex = Annotated[str, AfterValidator(origin_regex)]
 DatabaseUrl = Annotated[
     SecretStr,
     BeforeValidator(lambda value: database_url(value).render_as_string(hide_password=False)),
@@ -165,6 +188,7 @@ class Settings(BaseSettings):
     better_auth_issuer: str | None = None
     better_auth_audience: str | None = None
     cors_origins: Origins = ()
+    cors_origin_regex: OriginRegex | None = None
     database_pool_size: int = Field(default=20, ge=1, le=1000)
     log_format: Literal["text", "json"] = "text"
 

@@ -9,6 +9,11 @@ from users import PASSWORD
 
 from settings import PLACEHOLDER_SECRET, get_settings
 
+LETS_STRANGERS_IN = [
+    *(".*", ".+", "https://.*", "https?://.+", "http://.*", r"(?s:.)*", "null", "(null)?"),
+    *(r"https://[^.]+\.example", r"https://\w+\.\w+", r"https://app\.example|.*", ".*example"),
+]
+
 
 @pytest.mark.parametrize(
     ("name", "value"),
@@ -52,6 +57,11 @@ from settings import PLACEHOLDER_SECRET, get_settings
         ("CORS_ORIGINS", "https://a.example;https://b.example"),
         ("CORS_ORIGINS", "https://a.example/path"),
         ("CORS_ORIGINS", "https://a.example,nonsense"),
+        ("CORS_ORIGIN_REGEX", "("),
+        ("CORS_ORIGIN_REGEX", "(?\n"),
+        ("CORS_ORIGIN_REGEX", "a{99999999999999999999}"),
+        ("CORS_ORIGIN_REGEX", "(" * 5000 + ")" * 5000),
+        *(("CORS_ORIGIN_REGEX", value) for value in LETS_STRANGERS_IN),
     ],
 )
 def test_a_setting_that_cannot_be_right_ends_the_process_with_one_line_that_names_it(
