@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import database
+import hosts
 import logs
 from auth import get_current_user
 from settings import StartupError, get_settings
@@ -75,6 +76,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         log.info("Database: %s", database.describe(database.engine))
         if database.engine.dialect.name == "sqlite":
             log.warning("Tasks are kept in a local file; for PostgreSQL, set NEON_DATABASE_URL")
+        for warning in hosts.misplaced_defaults(settings):
+            log.warning(warning)
         await create_tables_when_reachable()
     # Objects alive after startup live until shutdown; keep them out of every later collection.
     thresholds = gc.get_threshold()
