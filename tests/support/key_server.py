@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import Message
@@ -95,9 +96,13 @@ def redirects_to(url: str) -> Reply:
 
 
 class KeyServer:
-    """Serves `keys` at `jwks_url` and counts the fetches; `mood` decides how."""
+    """Serves `keys` at `jwks_url` and counts the fetches; `mood` decides how.
 
-    def __init__(self, *keys: SigningKey) -> None:
+    With `tls`, over HTTPS at the name localhost.
+    """
+
+    def __init__(self, *keys: SigningKey, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.keys: list[Any] = [key.jwk for key in keys]
         self.mood: Mood = lists_keys
         self.released = Event()
@@ -109,7 +114,7 @@ class KeyServer:
 
     @property
     def origin(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"https://localhost:{self.port}" if self._tls else f"http://127.0.0.1:{self.port}"
 
     @property
     def jwks_url(self) -> str:
@@ -176,5 +181,10 @@ class KeyServer:
 
         http = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         http.daemon_threads = True
+        if self._tls:
+            # The handshake is made where the request is read: in the request's own thread.
+            http.socket = self._tls.wrap_socket(
+                http.socket, server_side=True, do_handshake_on_connect=False
+            )
         Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         return http
