@@ -2,9 +2,7 @@
 service: what one client sends on such a connection must never become another client's request.
 """
 
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from uuid import uuid4
@@ -12,9 +10,9 @@ from uuid import uuid4
 import httpx2
 import pytest
 from fixtures import RunService
+from nginx import running_nginx
 from ports import free_port
 from users import bearer
-from waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -22,18 +20,7 @@ ROUNDS = 30
 # More than uvicorn reads at once, so that the rest arrives when the answer has been sent.
 LINE_BREAKS = b"\r\n" * 150_000
 
-CONFIGURATION = """
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{}}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
+HTTP = """
   map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
   upstream service {{ server 127.0.0.1:{behind}; keepalive 1; }}
   server {{
@@ -45,34 +32,19 @@ http {{
       proxy_set_header Connection $connection_upgrade;
     }}
   }}
-}}
 """
 
 
 @pytest.fixture(scope="module")
 def proxy(run_service: RunService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of an nginx before a worker."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-    if not program:
-        pytest.fail("nginx is not installed (Debian: apt-get install nginx)")
     folder = tmp_path_factory.mktemp("nginx")
     port = free_port()
     with run_service(NEON_DATABASE_URL=f"sqlite:///{folder / 'tasks.db'}") as service:
         service.wait_until_started()
-        configuration = folder / "nginx.conf"
-        configuration.write_text(
-            CONFIGURATION.format(folder=folder, port=port, behind=service.port)
-        )
-        with subprocess.Popen([program, "-c", configuration, "-g", "user root;"]) as nginx:
-            eventually("nginx listens", lambda: _listens(port), seconds=10)
+        with running_nginx(folder, HTTP.format(port=port, behind=service.port), port):
             yield port
-            nginx.terminate()
     assert "Traceback" not in service.log()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def send(port: int, head: str, body: bytes) -> None:
