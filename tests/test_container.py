@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 from image import command, context, values
+from pages import PAGES, fences, sections, tables
 from processes import ROOT
 
+import main
+from hosts import HOSTS
 from settings import Settings
 
 # What is no setting, but is read in the container all the same.
@@ -82,6 +85,41 @@ def test_the_container_listens_on_port(tmp_path: Path, port: str | None, listens
     assert f"main:app --host 0.0.0.0 --port {listens} " in arguments
 
 
+def test_the_operation_page_has_every_host_that_the_start_knows() -> None:
+    table, *_ = tables(sections(PAGES["docs/operation.md"])["Hosts"])
+
+    documented = [name for host, *_ in table for name in re.findall(r"\[`(\w+)`\]", host)]
+    # An older name of Railway's, and Kubernetes, which has a section of its own.
+    assert set(documented) == set(HOSTS) - {"RAILWAY_ENVIRONMENT", "KUBERNETES_SERVICE_HOST"}
+
+
+MANIFEST = fences(sections(PAGES["docs/operation.md"])["Kubernetes"])[0].text
+DEPLOYMENT, SERVICE = yaml.safe_load_all(MANIFEST)
+POD = DEPLOYMENT["spec"]["template"]["spec"]
+[API] = POD["containers"]
+
+
+def test_kubernetes_asks_what_the_service_answers_where_the_container_listens() -> None:
+    probes = [API[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
+
+    assert [probe["path"] for probe in probes] == ["/health", "/health", "/ready"]
+    assert {probe["path"] for probe in probes} <= main.app.openapi()["paths"].keys()
+    ports = {probe["port"] for probe in probes} | {API["ports"][0]["containerPort"]}
+    assert ports == {SERVICE["spec"]["ports"][0]["targetPort"]} == {int(values("EXPOSE")[0])}
+
+
+def test_kubernetes_waits_for_requests_that_are_under_way() -> None:
+    sleeps = API["lifecycle"]["preStop"]["sleep"]["seconds"]
+
+    assert POD["terminationGracePeriodSeconds"] > sleeps + graceful_seconds()
+
+
+def graceful_seconds() -> int:
+    """How long uvicorn gives the requests that are under way."""
+    [seconds] = re.findall(r"--timeout-graceful-shutdown (\d+)", command()[-1])
+    return int(seconds)
+
+
 def test_compose_sets_only_what_is_read() -> None:
     environment = COMPOSE["services"]["api"]["environment"]
 
@@ -96,7 +134,6 @@ def test_compose_starts_the_service_when_its_database_answers() -> None:
 
 
 def test_compose_gives_requests_the_time_that_the_container_gives_them() -> None:
-    [seconds] = re.findall(r"--timeout-graceful-shutdown (\d+)", command()[-1])
-
     grace = COMPOSE["services"]["api"]["stop_grace_period"]
-    assert int(grace.removesuffix("s")) > int(seconds)
+
+    assert int(grace.removesuffix("s")) > graceful_seconds()

@@ -1,6 +1,7 @@
 """The documentation says what the code does, as far as the two can be compared."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from itertools import pairwise
@@ -231,6 +232,14 @@ def test_a_link_leads_somewhere(page: str, link: str) -> None:
     target = (ROOT / page).parent / path if path else ROOT / page
     assert target.exists()
     assert not anchor or anchor in anchors(target.read_text(encoding="utf-8"))
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    unreleased, newest, *_ = re.findall(r"^## (\S+)", PAGES["CHANGELOG.md"], re.MULTILINE)
+
+    assert unreleased == "Unreleased"
+    assert project["version"] == main.app.version == newest
 
 
 def test_the_readme_is_short() -> None:
