@@ -73,6 +73,7 @@ def test_the_container_does_not_run_as_root() -> None:
     assert int(user) > 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no sh")
 @pytest.mark.parametrize(("port", "listens"), [(None, "8000"), ("", "8000"), ("7860", "7860")])
 def test_the_container_listens_on_port(tmp_path: Path, port: str | None, listens: str) -> None:
     uvicorn = tmp_path / "uvicorn"
