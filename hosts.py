@@ -46,6 +46,6 @@ def misplaced_defaults(settings: Settings) -> Iterator[str]:
         )
     if urlsplit(settings.better_auth_url).hostname in LOCAL_HOSTS:
         yield (
-            f"This is {where}, and BETTER_AUTH_URL still says {settings.better_auth_url}: set it to"
-            " the address at which browsers find the front end, or its users are refused"
+            f"This is {where}, and BETTER_AUTH_URL still says {settings.better_auth_url}: users of"
+            " a front end at another address are refused; set it to the one that browsers open"
         )

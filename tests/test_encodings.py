@@ -159,4 +159,4 @@ def test_the_start_warns_of_a_database_that_cannot_store_every_text(
 
 def test_the_start_does_not_warn_of_utf8(cluster: Cluster, run_service: RunService) -> None:
     with deployed(cluster, run_service, "UTF8") as deployment:
-        assert "WARNING" not in deployment.service.log()
+        assert "UTF8" not in deployment.service.log()
