@@ -17,7 +17,8 @@ ENV PATH=/opt/venv/bin:$PATH \
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /app
 COPY . ./
-RUN python -m compileall -q .
+# Readable for every user, whatever the umask of the clone was.
+RUN chmod -R a+rX . && python -m compileall -q .
 
 # A number, so that Kubernetes can tell that it is not root. Any other serves too: nothing is written.
 USER 10001

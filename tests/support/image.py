@@ -90,7 +90,7 @@ class Image:
                 self._workdir.mkdir()
             elif name == "ENV":
                 self._set(value)
-        subprocess.run(["chmod", "-R", "a-w,a+rX", self.folder], check=True)
+        subprocess.run(["chmod", "-R", "a-w", self.folder], check=True)
 
     def start(
         self, command: list[str], log: Path, user: int | None, **environment: str
@@ -123,8 +123,10 @@ class Image:
             return
         to = self._workdir / self._placed(target)
         for path in context() if sources == ["."] else map(PurePosixPath, sources):
-            (to / path).parent.mkdir(parents=True, exist_ok=True)
+            (to / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             shutil.copy(ROOT / path, to / path)
+            # As a clone under the umask 077 would be.
+            (to / path).chmod(0o600)
 
     def _run(self, command: str) -> None:
         network = {name: value for name, value in os.environ.items() if NETWORK.fullmatch(name)}
@@ -132,6 +134,7 @@ class Image:
             ["sh", "-c", self._placed(command)],
             cwd=self._workdir,
             env=network | self._environment,
+            umask=0o022,
             check=True,
         )
 
