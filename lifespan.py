@@ -70,7 +70,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             " Origins: %s",
             settings.issuer,
             settings.jwks_url,
-            ", ".join(settings.allowed_origins),
+            settings.described_origins,
         )
     if database.get_db not in app.dependency_overrides:
         log.info("Database: %s", database.describe(database.engine))

@@ -21,6 +21,7 @@ from errors import (
     error_response,
 )
 from logs import request_id, traceback_of
+from settings import get_settings
 
 log = logging.getLogger("tasks.errors")
 requests = logging.getLogger("tasks.requests")
@@ -167,9 +168,9 @@ class LoggedCORSMiddleware(CORSMiddleware):
         self._refused.add(quoted)
         log.info(
             "Origin refused: %s. Allowed: %s. Set BETTER_AUTH_URL to where the front end runs, or"
-            " list every origin in CORS_ORIGINS",
+            " list every origin in CORS_ORIGINS, or patterns in CORS_ORIGIN_REGEX",
             quoted,
-            ", ".join(self.allow_origins),
+            get_settings().described_origins,
         )
 
 

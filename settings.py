@@ -238,6 +238,10 @@ class Settings(BaseSettings):
         return self.cors_origins or (self.front_end_origin,)
 
     @property
+    def described_origins(self) -> str:
+        return ", ".join(filter(None, (*self.allowed_origins, self.cors_origin_regex)))
+
+    @property
     def shared_secrets(self) -> tuple[str, ...]:
         """The secrets that verify HS256 tokens. Better Auth signs with the first."""
         secrets = (*self.better_auth_secrets, *filter(None, [self.better_auth_secret]))

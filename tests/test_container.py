@@ -53,6 +53,8 @@ def test_a_file_of_yaml_fits_its_schema(file: str) -> None:
 
 def test_the_image_holds_the_code_that_runs_and_nothing_else() -> None:
     modules = [*ROOT.glob("*.py"), *ROOT.glob("routes/*.py"), ROOT / "requirements.txt"]
+    migrations = ROOT / "migrations"
+    modules += [migrations / "script.py.mako", *migrations.rglob("*.py")]
 
     assert [str(path) for path in context()] == sorted(
         path.relative_to(ROOT).as_posix() for path in modules

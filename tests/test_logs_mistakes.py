@@ -82,7 +82,8 @@ def test_a_refused_origin_is_logged_once_with_what_lets_it_in(service: Service) 
     (line,) = refused_origins(service)
     assert (
         "INFO tasks.errors Origin refused: 'http://localhost:3001'. Allowed: http://localhost:3000."
-        " Set BETTER_AUTH_URL to where the front end runs, or list every origin in CORS_ORIGINS"
+        " Set BETTER_AUTH_URL to where the front end runs, or list every origin in CORS_ORIGINS,"
+        " or patterns in CORS_ORIGIN_REGEX"
     ) in line
 
 
