@@ -1,5 +1,6 @@
 """Schemas: which ones there are, and the words that they use."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,6 +68,14 @@ def test_there_is_no_trace_of_the_frameworks_422(text: str, document: Document) 
     assert operations == [("/api/{user_id}/tasks", "post")]
     assert "HTTPValidationError" not in text
     assert '"ValidationError"' not in text
+
+
+def test_every_reference_leads_to_a_schema(text: str, document: Document) -> None:
+    references = set(re.findall(r'"\$ref":\s*"(.+?)"', text))
+
+    named = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert references
+    assert references <= named
 
 
 def test_every_schema_is_used(text: str, document: Document) -> None:
