@@ -132,17 +132,26 @@ class Selection(BaseModel):
         validation_alias=AliasChoices("filter", "status", "completed"),
         description="`pending` (also `active`, `false`) or `completed` (also `true`) ones.",
     )
-    priority: AnyCasePriority | None = Field(default=None, description="In any letter case.")
+    priority: AnyCasePriority | None = Field(
+        default=None, description="In any letter case.", examples=["high"]
+    )
     tag: tuple[Tag, ...] = Field(
-        default=(), description="May stand several times: tasks that have them all."
+        default=(),
+        description="May stand several times: tasks that have them all.",
+        examples=[["shopping"]],
     )
     search: Annotated[str, Field(max_length=SEARCH_MAX, pattern=r"^[^\x00]*$")] | None = Field(
         default=None,
         validation_alias=AliasChoices("search", "q"),
         description="A part of the title or description, in any letter case.",
+        examples=["groceries"],
     )
-    due_before: DueDate | None = Field(default=None, description="Excludes this time.")
-    due_after: DueDate | None = Field(default=None, description="Includes this time.")
+    due_before: DueDate | None = Field(
+        default=None, description="Excludes this time.", examples=["2026-12-08"]
+    )
+    due_after: DueDate | None = Field(
+        default=None, description="Includes this time.", examples=["2026-12-01"]
+    )
 
     @classmethod
     def of(cls, query: QueryParams) -> Self:
@@ -184,7 +193,9 @@ class ListParameters(Selection):
         " to Z, due dates soonest first.",
     )
     limit: Annotated[int, Field(ge=1, le=LIMIT_MAX), BeforeValidator(_digits)] | None = Field(
-        default=None, description="The size of a page. Without it, the whole list comes."
+        default=None,
+        description="The size of a page. Without it, the whole list comes.",
+        examples=[20],
     )
     cursor: str | None = Field(
         default=None, description="The `next_cursor` of the page before, in the same order."

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from urllib.parse import quote, unquote
 
-from fastapi import APIRouter, Body, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from auth import CurrentUser, verify_user_access
 from database import EngineExecutor, GetExecutor, executor_of
@@ -21,6 +21,7 @@ from openapi import (
     NULL,
     TASK,
     documented,
+    documented_body,
     documented_parameters,
     documented_success,
 )
@@ -71,6 +72,10 @@ router = APIRouter(
     responses=documented(Unauthorized, Forbidden, ServiceUnavailable),
 )
 
+NEW_TASK = {name: TASK[name] for name in TaskCreate.model_fields}
+CHANGES = {"title": "Buy groceries and flowers", "tags": ["shopping", "home"]}
+COMPLETION = {"completed": True}
+
 INVALID_COMPLETED = ValidationFailed(INVALID["body", "completed"])
 INVALID_FILTER = ValidationFailed(INVALID["query", "filter"])
 INVALID_KEY = ValidationFailed(INVALID["header", "idempotency-key"])
@@ -116,7 +121,9 @@ async def list_tasks(tasks: Tasks, request: Request) -> Response:
     | documented(INVALID_TITLE, INVALID_KEY, IdempotencyKeyReused),
     openapi_extra={"parameters": [IDEMPOTENCY_KEY_PARAMETER]},
 )
-async def create_task(new: TaskCreate, tasks: Tasks, request: Request) -> Response:
+async def create_task(
+    new: Annotated[TaskCreate, documented_body(NEW_TASK)], tasks: Tasks, request: Request
+) -> Response:
     """Create a task. `Location` is its path."""
     key = idempotency_key_of(request)
     once = Once(key, new.model_dump(exclude_defaults=True)) if key else None
@@ -128,6 +135,27 @@ async def create_task(new: TaskCreate, tasks: Tasks, request: Request) -> Respon
     if created.is_replay:
         headers["Idempotent-Replayed"] = "true"
     return success(created.task, "Task created", status=201, headers=headers)
+
+
+# The document lists paths in the order of their first routes, and a collection made of it runs in
+# that order: what deletes `/{task_id}` comes after what completes it.
+@router.patch(
+    "/{task_id:task_id}/complete",
+    response_model=TaskResponse,
+    responses=documented_success(COMPLETED_TASK, "Task marked as completed")
+    | documented(INVALID_COMPLETED, INVALID_TASK_ID, TaskNotFound),
+)
+async def toggle_task_completion(
+    task_id: PathId,
+    tasks: Tasks,
+    wanted: Annotated[TaskCompletion, documented_body(COMPLETION, default_factory=TaskCompletion)],
+) -> Response:
+    """Mark a task as completed or pending, as the body says. Without a body, a pending task becomes
+    completed, and a completed one pending.
+    """
+    change = wanted.model_dump(exclude_unset=True)
+    task = found(await (tasks.update(task_id, change) if change else tasks.toggle(task_id)))
+    return success(task, f"Task {marked(task['completed'])}")
 
 
 @router.get(
@@ -143,14 +171,16 @@ async def get_task(task_id: PathId, tasks: Tasks) -> Response:
 
 UPDATED: dict[str, Any] = {
     "response_model": TaskResponse,
-    "responses": documented_success(TASK, "Task updated")
+    "responses": documented_success(TASK | CHANGES, "Task updated")
     | documented(INVALID_TITLE, INVALID_TASK_ID, TaskNotFound),
 }
 
 
 @router.put("/{task_id:task_id}", name="update_task", **UPDATED)
 @router.patch("/{task_id:task_id}", name="patch_task", **UPDATED)
-async def update_task(task_id: PathId, changes: TaskUpdate, tasks: Tasks) -> Response:
+async def update_task(
+    task_id: PathId, changes: Annotated[TaskUpdate, documented_body(CHANGES)], tasks: Tasks
+) -> Response:
     """Change the fields that the body names; the others stay."""
     return success(found(await tasks.update(task_id, changes.changes())), "Task updated")
 
@@ -164,25 +194,6 @@ async def delete_task(task_id: PathId, tasks: Tasks) -> Response:
     """Delete a task for good. Its id is not given again."""
     found(await tasks.delete(task_id))
     return success(None, "Task deleted")
-
-
-@router.patch(
-    "/{task_id:task_id}/complete",
-    response_model=TaskResponse,
-    responses=documented_success(COMPLETED_TASK, "Task marked as completed")
-    | documented(INVALID_COMPLETED, INVALID_TASK_ID, TaskNotFound),
-)
-async def toggle_task_completion(
-    task_id: PathId,
-    tasks: Tasks,
-    wanted: Annotated[TaskCompletion, Body(default_factory=TaskCompletion)],
-) -> Response:
-    """Mark a task as completed or pending, as the body says. Without a body, a pending task becomes
-    completed, and a completed one pending.
-    """
-    change = wanted.model_dump(exclude_unset=True)
-    task = found(await (tasks.update(task_id, change) if change else tasks.toggle(task_id)))
-    return success(task, f"Task {marked(task['completed'])}")
 
 
 @router.get(
@@ -206,9 +217,11 @@ async def get_task_stats(tasks: Tasks, request: Request) -> Response:
     response_model=TasksCompletedResponse,
     responses=documented_success({"updated": 3}, "3 tasks marked as completed")
     | documented(INVALID_COMPLETED, INVALID_FILTER),
-    openapi_extra=documented_parameters(BulkSelection),
+    openapi_extra=documented_parameters(BulkSelection, filter="pending"),
 )
-async def complete_tasks(wanted: TasksCompletion, tasks: Tasks, request: Request) -> Response:
+async def complete_tasks(
+    wanted: Annotated[TasksCompletion, documented_body(COMPLETION)], tasks: Tasks, request: Request
+) -> Response:
     """Mark all tasks that the parameters select as completed, or as pending."""
     selected = BulkSelection.of(request.query_params).selected
     updated = await tasks.complete_all(selected, completed=wanted.completed)
@@ -219,7 +232,7 @@ async def complete_tasks(wanted: TasksCompletion, tasks: Tasks, request: Request
     "",
     response_model=TasksDeletedResponse,
     responses=documented_success({"deleted": 3}, "3 tasks deleted") | documented(INVALID_FILTER),
-    openapi_extra=documented_parameters(BulkSelection),
+    openapi_extra=documented_parameters(BulkSelection, filter="completed"),
 )
 async def delete_tasks(tasks: Tasks, request: Request) -> Response:
     """Delete all tasks that the parameters select for good."""

@@ -8,8 +8,11 @@ import pytest
 from endpoints import ENDPOINTS, Endpoint, each_endpoint
 from fastapi.testclient import TestClient
 from openapi_document import Document, operation_of, resolved, schema_of
+from users import OWNER
 
 from models import Task
+
+FIELDS = frozenset({"title", "description", "completed", "priority", "due_date", "tags"})
 
 
 def test_a_new_task_is_described(document: Document) -> None:
@@ -91,6 +94,48 @@ def test_a_toggle_is_described_with_a_body_that_may_be_left_out(document: Docume
     assert schema["properties"].keys() == {"completed"}
     assert schema["properties"]["completed"]["type"] == "boolean"
     assert "default" not in schema["properties"]["completed"]
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/api/{user_id}/tasks", "post"),
+        ("/api/{user_id}/tasks/{task_id}", "put"),
+        ("/api/{user_id}/tasks/{task_id}", "patch"),
+        ("/api/{user_id}/tasks/{task_id}/complete", "patch"),
+    ],
+)
+def test_the_example_of_a_body_leads_to_the_example_of_the_answer(
+    alice: TestClient, stored: Callable[..., Task], document: Document, path: str, method: str
+) -> None:
+    operation = document["paths"][path][method]
+    [body] = operation["requestBody"]["content"]["application/json"]["examples"].values()
+    [success, *_] = operation["responses"].values()
+    shown = success["content"]["application/json"]["example"]
+    given = {name: shown["data"][name] for name in FIELDS - body["value"].keys()}
+    task = stored(**given)
+
+    response = alice.request(
+        method, path.format(user_id=OWNER, task_id=task.id), json=body["value"]
+    )
+
+    answer = response.json()
+    assert {name: answer["data"][name] for name in FIELDS} == {
+        name: shown["data"][name] for name in FIELDS
+    }
+    assert answer["message"] == shown["message"]
+
+
+def test_the_example_of_completing_many_tasks_is_taken(
+    alice: TestClient, document: Document
+) -> None:
+    path = "/api/{user_id}/tasks/complete"
+    content = document["paths"][path]["patch"]["requestBody"]["content"]
+    [body] = content["application/json"]["examples"].values()
+
+    response = alice.patch(f"{path.format(user_id=OWNER)}?filter=pending", json=body["value"])
+
+    assert response.json()["message"] == "0 tasks marked as completed"
 
 
 @pytest.mark.parametrize("name", ["list_tasks", "get_task", "delete_task"])

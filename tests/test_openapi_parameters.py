@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from openapi_document import Document, resolved
+from users import OWNER
 
 LIST = "/api/{user_id}/tasks"
 FILTER = [("filter", False), ("status", True)]
@@ -120,6 +122,23 @@ def test_the_lists_parameters_are_described_with_their_bounds(document: Document
     assert (schemas["limit"]["minimum"], schemas["limit"]["maximum"]) == (1, 200)
     assert (schemas["offset"]["minimum"], schemas["offset"]["maximum"]) == (0, 1_000_000)
     assert schemas["cursor"]["type"] == "string"
+
+
+@each_operation
+def test_the_examples_are_taken_together(
+    alice: TestClient, document: Document, method: str, path: str
+) -> None:
+    examples = {
+        parameter["name"]: parameter["schema"]["examples"][0]
+        for parameter in query_of(document, method, path)
+        if "examples" in parameter["schema"] and "deprecated" not in parameter
+    }
+    body = {"completed": True} if method == "patch" else None
+
+    response = alice.request(method, path.format(user_id=OWNER), params=examples, json=body)
+
+    assert {"priority", "tag", "search", "due_before", "due_after"} <= examples.keys()
+    assert response.status_code == 200
 
 
 @each_operation
