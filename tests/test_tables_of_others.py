@@ -20,6 +20,8 @@ from fixtures import RunService
 from service import Service
 from users import OWNER, bearer
 
+from schemas import TaskRead
+
 # The columns that came after 1.0.0 have defaults. The migration adds what is missing.
 TABLES = {
     # In another order, with other types that hold the same, and with nulls.
@@ -316,6 +318,17 @@ def test_nulls_are_an_empty_title_a_pending_state_a_medium_priority_and_no_tags(
     assert (task["priority"], task["tags"]) == ("medium", [])
     assert (task["due_date"], task["completed_at"]) == (None, None)
     assert deployment.task("GET", f"/{task['id']}") == task
+
+
+@on(WITH_NULLS)
+def test_a_row_of_nulls_is_a_task_as_the_document_describes_it(deployment: Deployment) -> None:
+    task_id = deployment.add("null", "null", "null, null")
+    fields = TaskRead.model_fields.keys() - {"id", "user_id"}
+    deployment.run_sql(f"UPDATE tasks SET {', '.join(f'{field} = null' for field in fields)}")
+
+    task = deployment.task("GET", f"/{task_id}")
+
+    TaskRead.model_validate(task)
 
 
 @pytest.mark.parametrize("stored", ["'yesterday'", "''", "1768221900", "x'00'"])
