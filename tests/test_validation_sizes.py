@@ -18,8 +18,8 @@ MB_5 = 5 * 1024 * 1024
 
 
 def body_of(size: int) -> bytes:
-    """A body that creates and updates a task, of `size` bytes."""
-    start, end = b'{"title":"x","ignored":"', b'"}'
+    """A body that every endpoint with a body takes, of `size` bytes."""
+    start, end = b'{"title":"x","completed":true,"ignored":"', b'"}'
     return start + b"x" * (size - len(start) - len(end)) + end
 
 
@@ -51,7 +51,6 @@ def test_a_body_of_64_kib_is_accepted(
     response = endpoint.call(alice, task_id=task.id, content=sent(body_of(KIB_64)), headers=JSON)
 
     assert response.status_code in {200, 201}
-    assert response.json()["data"]["title"] == "x"
 
 
 @each_endpoint
