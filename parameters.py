@@ -83,7 +83,7 @@ Time = Annotated[
     Field(
         pattern=r"^-?infinity$|^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]"
         r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
-        r"(Z|[+-](0[0-9]|1[0-5]):[0-9]{2})?$"  # PostgreSQL takes offsets of less than 16 hours
+        r"(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])?$"  # PostgreSQL takes offsets of less than 16 hours
     ),
     AfterValidator(_is_time),
 ]
