@@ -1,7 +1,7 @@
 """The query parameters: what the list takes, what selects many tasks, and the cursor of a page."""
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -109,7 +109,8 @@ def cursor_of(order: Order, position: Position) -> str:
 
 def position_of(cursor: str, order: Order) -> Position:
     """Raises ValueError unless the cursor is one of this order."""
-    text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    # `urlsafe_b64decode` would pass over characters outside the alphabet.
+    text = b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     sort, descending, key, task_id = CURSORS[order.sort].validate_json(text, strict=True)
     if order != (sort, descending):
         raise ValueError("another order")

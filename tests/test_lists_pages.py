@@ -411,6 +411,19 @@ def test_what_is_no_cursor_is_refused(alice: TestClient, query: dict[str, str]) 
     assert (answer.status_code, answer.json()) == bad(CURSOR)
 
 
+@pytest.mark.parametrize("stray", ["!", "!!!!", "*", " ", "\n", "\0", ".", "~", "%", "'"])
+def test_a_cursor_with_a_stray_character_is_refused(
+    client: TestClient, engine: Engine, stray: str
+) -> None:
+    lists = Lists(client, engine, *[{"title": "x"}] * 2)
+    cursor = lists.read(limit=1)["next_cursor"]
+
+    for damaged in (stray + cursor, cursor[:9] + stray + cursor[9:], cursor + stray):
+        answer = lists.ask(params={"cursor": damaged})
+
+        assert (answer.status_code, answer.json()) == bad(CURSOR)
+
+
 @pytest.mark.parametrize(
     "time",
     [
