@@ -68,6 +68,11 @@ def _digits(value: Any) -> Any:
     return value if re.fullmatch(r"0|[1-9][0-9]{0,6}", value) else None
 
 
+def _distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
+    """The database looks for each tag in each task, and a URL has room for 10,000."""
+    return tuple(dict.fromkeys(tags))
+
+
 def _is_time(key: str) -> str:
     try:
         if key not in INFINITIES:
@@ -136,7 +141,7 @@ class Selection(BaseModel):
     priority: AnyCasePriority | None = Field(
         default=None, description="In any letter case.", examples=["high"]
     )
-    tag: tuple[Tag, ...] = Field(
+    tag: Annotated[tuple[Tag, ...], AfterValidator(_distinct)] = Field(
         default=(),
         description="May stand several times: tasks that have them all.",
         examples=[["shopping"]],

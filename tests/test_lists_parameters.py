@@ -6,6 +6,8 @@ from itertools import product
 import pytest
 from endpoints import TASKS
 from fastapi.testclient import TestClient
+from sent_sql import sent_by
+from sqlalchemy import Engine
 from texts import bad
 from users import OWNER, SOMEONE_ELSE
 
@@ -280,6 +282,16 @@ def test_several_tags_are_those_of_tasks_that_have_them_all(
     alice: TestClient, query: str, expected: set[str]
 ) -> None:
     assert shown(alice, query) == expected
+
+
+def test_a_tag_that_is_repeated_is_sent_to_the_database_once(
+    alice: TestClient, engine: Engine
+) -> None:
+    with sent_by(engine) as sent:
+        alice.get(TASKS, params={"tag": ["home", "shop", " home ", *["home"] * 5_000]})
+
+    [statement] = sent
+    assert statement.count("home") == 1
 
 
 def test_each_of_several_tags_is_judged(alice: TestClient) -> None:
