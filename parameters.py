@@ -141,7 +141,7 @@ class Selection(BaseModel):
     priority: AnyCasePriority | None = Field(
         default=None, description="In any letter case.", examples=["high"]
     )
-    tag: Annotated[tuple[Tag, ...], AfterValidator(_distinct)] = Field(
+    tag: Annotated[tuple[Tag, ...], Field(fail_fast=True), AfterValidator(_distinct)] = Field(
         default=(),
         description="May stand several times: tasks that have them all.",
         examples=[["shopping"]],

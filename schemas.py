@@ -104,7 +104,8 @@ Tag = Annotated[
     Field(strict=True, min_length=1, max_length=TAG_MAX, pattern=r"^[^\x00]*$"),
     BeforeValidator(_trimmed),
 ]
-Tags = Annotated[list[Tag] | None, AfterValidator(_distinct)]
+# One error is enough: a body has room for 30,000.
+Tags = Annotated[Annotated[list[Tag], Field(fail_fast=True)] | None, AfterValidator(_distinct)]
 # The document leaves the greatest id out: JavaScript reads 2^63 - 1 as 2^63.
 TaskId = Annotated[
     int,
