@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL, make_url
-from sqlmodel import Session
+from sqlmodel import Session, SQLModel
 from users import OWNER, SECRET, bearer
 
 from settings import Settings, database_url, get_settings
@@ -40,6 +40,7 @@ from key_server import KeyServer  # noqa: E402
 from log_lines import QUOTING_TRIGGER, kept_lines  # noqa: E402
 from openapi_document import Document  # noqa: E402
 from overload import Overload, overloading  # noqa: E402
+from partitions import PARTITIONED, is_meant, partition  # noqa: E402
 from processes import copy_app  # noqa: E402
 from sent_sql import sent_by  # noqa: E402
 from service import UVICORN, Server, Service  # noqa: E402
@@ -53,6 +54,7 @@ from models import Task  # noqa: E402
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = filter(is_meant, items)
     items.sort(key=lambda item: item.get_closest_marker("waits") is None)
 
 
@@ -64,6 +66,17 @@ def postgresql_url() -> Iterator[URL]:
         return
     with running_cluster() as cluster:
         yield from _own_schema(database_url(cluster.url()))
+
+
+@pytest.fixture(scope="session")
+def partitioned_url(postgresql_url: URL) -> Iterator[URL]:
+    """Another schema there, with the table in partitions."""
+    for url in _own_schema(postgresql_url.difference_update_query(["options"])):
+        engine = database.make_engine(url)
+        SQLModel.metadata.create_all(engine)
+        partition(engine)
+        engine.dispose()
+        yield url
 
 
 def _own_schema(url: URL) -> Iterator[URL]:
@@ -79,15 +92,15 @@ def _own_schema(url: URL) -> Iterator[URL]:
         engine.dispose()
 
 
-@pytest.fixture(scope="session", params=["postgresql", "sqlite"])
+@pytest.fixture(scope="session", params=["postgresql", PARTITIONED, "sqlite"])
 def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
-    """The app's engine, on each of the two databases in turn."""
+    """The app's engine, on each of the two databases in turn; see `is_meant` for the third."""
     if request.param == "sqlite":
         url = make_url(f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'tasks.db'}")
     else:
-        url = request.getfixturevalue("postgresql_url")
+        url = request.getfixturevalue(f"{request.param}_url")
     engine = database.make_engine(url)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "engine", engine)

@@ -1,7 +1,7 @@
 """All six endpoints used once, and what that leaves in the database."""
 
+import httpx2
 from endpoints import TASKS
-from fastapi.testclient import TestClient
 from sqlmodel import Session, select
 from users import OWNER
 
@@ -10,7 +10,7 @@ from models import Task
 WRITTEN = [(OWNER, "Buy groceries", "Milk", True)]
 
 
-def drive_all_six_endpoints(client: TestClient) -> int:
+def drive_all_six_endpoints(client: httpx2.Client) -> int:
     """Create a task, list, get, update and toggle it; create and delete another one."""
     created = client.post(TASKS, json={"title": "Buy groceries"})
     assert created.status_code == 201
