@@ -17,7 +17,7 @@ endif
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run token migrate test check lint types integration bench
+.PHONY: help run token migrate test check lint types integration bench cluster
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ integration: .venv/dev ## Run the README's commands, and the tests that need nod
 
 bench: .venv/dev ## Measure the service against the plan's code and a peer (Linux; needs wrk)
 	$(BIN)/python -m benchmarks.run
+
+cluster: .venv/dev ## Fail and replace machines under load (Linux; needs nginx and PgBouncer)
+	$(BIN)/python -m benchmarks.cluster
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -133,7 +133,7 @@ def running(
     root: Path = ROOT,
 ) -> Iterator[Server]:
     """A server, from its first answer on. It logs to a file in `folder`, as in production."""
-    port = _free_port()
+    port = free_port()
     environment = {
         **os.environ,
         "NEON_DATABASE_URL": database_url,
@@ -172,7 +172,7 @@ def _wait_for(server: Server, log: Path) -> None:
     raise SystemExit(f"The {server.name} does not start:\n{log.read_text()}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

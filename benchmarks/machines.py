@@ -1,0 +1,217 @@
+"""What several machines run: servers of two workers behind nginx, and PgBouncer before PostgreSQL.
+
+Every start returns when what was started answers.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+from benchmarks.servers import ORIGIN, ROOT, SECRET, free_port
+
+START_SECONDS = 60
+STOP_SECONDS = 20
+PATH = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
+
+# Not more connections than PostgreSQL has, for any number of servers.
+PGBOUNCER = """
+[databases]
+* = host={socket_folder} user=postgres pool_size=20
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+server_login_retry = 1
+"""
+
+# nginx asks the other server if one cannot be reached; what was sent to a server that then died is
+# sent again if it is idempotent (RFC 9110), which a POST is to its client alone.
+NGINX = """
+daemon off;
+{user}
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.log;
+events {{}}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  upstream tasks {{
+    {servers}
+    keepalive 32;
+  }}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      proxy_pass http://tasks;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_connect_timeout 1s;
+      proxy_read_timeout 10s;
+    }}
+  }}
+}}
+"""
+
+
+class Program:
+    """A process that can be stopped, killed and started again."""
+
+    def __init__(self, command: Sequence[str], port: int, log: Path) -> None:
+        self.port = port
+        self._command = command
+        self._log = log
+        self.start()
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, start_new_session=True
+            )
+        wait_until(self._listens, self)
+
+    def kill(self) -> None:
+        """End it at once, with all its processes: what a machine that fails does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+class Machine(Program):
+    """A server of two workers, of the code in a folder."""
+
+    def __init__(self, code: Path, database_url: str, log: Path) -> None:
+        self.code = code
+        self._environment = {
+            **os.environ,
+            "NEON_DATABASE_URL": database_url,
+            "BETTER_AUTH_SECRET": SECRET,
+            "BETTER_AUTH_URL": ORIGIN,
+        }
+        port = free_port()
+        options = f"main:app --port {port} --workers 2 --timeout-graceful-shutdown 15"
+        super().__init__([sys.executable, "-m", "uvicorn", *options.split()], port, log)
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command,
+                cwd=self.code,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_until(self._is_ready, self)
+
+    def drain(self) -> None:
+        """SIGTERM: requests under way are answered."""
+        self.process.terminate()
+        self.process.wait(STOP_SECONDS)
+
+    def _is_ready(self) -> bool:
+        try:
+            with urlopen(f"http://127.0.0.1:{self.port}/ready", timeout=10) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+class PgBouncer(Program):
+    def __init__(self, folder: Path, socket_folder: str) -> None:
+        port = free_port()
+        configuration = folder / "pgbouncer.ini"
+        configuration.write_text(PGBOUNCER.format(socket_folder=socket_folder, port=port))
+        # It does not run as root, and only PostgreSQL's own user reaches PostgreSQL's socket.
+        as_user = ["-u", Path(socket_folder).owner()] if os.geteuid() == 0 else []
+        command = [program("pgbouncer"), *as_user, str(configuration)]
+        super().__init__(command, port, folder / "pgbouncer.log")
+
+    def url(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+
+class Nginx(Program):
+    def __init__(self, folder: Path, machines: Sequence[Machine]) -> None:
+        self._folder = folder
+        self._own_port = free_port()
+        self._configuration = folder / "nginx.conf"
+        self._write(machines)
+        command = [program("nginx"), "-c", str(self._configuration)]
+        super().__init__(command, self._own_port, folder / "nginx.out")
+
+    def send_to(self, machines: Sequence[Machine]) -> None:
+        """Send requests to these alone from now on; those under way are answered."""
+        workers = self._workers()
+        self._write(machines)
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: workers.isdisjoint(self._workers()), self)
+
+    def _workers(self) -> set[str]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return set(children.read_text().split())
+
+    def _write(self, machines: Sequence[Machine]) -> None:
+        servers = [
+            f"server 127.0.0.1:{machine.port} max_fails=1 fail_timeout=2s;" for machine in machines
+        ]
+        self._configuration.write_text(
+            NGINX.format(
+                folder=self._folder,
+                port=self._own_port,
+                servers="\n    ".join(servers),
+                user="user root;" if os.geteuid() == 0 else "",
+            )
+        )
+
+
+def program(name: str) -> str:
+    path = shutil.which(name, path=PATH)
+    if not path:
+        raise SystemExit(f"{name} is needed (Debian: apt-get install {name})")
+    return path
+
+
+def wait_until(condition: Callable[[], bool], of: Program) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not condition():
+        if time.monotonic() > deadline or of.process.poll() is not None:
+            raise SystemExit(f"{type(of).__name__} does not answer:\n{of.log()}")
+        time.sleep(0.05)
+
+
+@contextmanager
+def killed_at_the_end(programs: list[Program]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for one in programs:
+            if one.process.poll() is None:
+                one.kill()
+
+
+def copy_code(folder: Path) -> Path:
+    for part in ("routes", "migrations"):
+        shutil.copytree(ROOT / part, folder / part)
+    for module in ROOT.glob("*.py"):
+        shutil.copy(module, folder)
+    return folder
