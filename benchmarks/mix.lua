@@ -87,7 +87,7 @@ local function holds_what_it_should(kind, body)
 end
 
 function response(status, _, body)
-  local answer = ANSWERS[body:sub(-60):match('"message":"([^"]*)"}$')]
+  local answer = ANSWERS[body:sub(-60):match('"message":"([^"]*)"')]
   if answer and answer[2] == status and holds_what_it_should(answer[1], body) then
     answered[answer[1]] = answered[answer[1]] + 1
   else
