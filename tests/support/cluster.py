@@ -41,6 +41,7 @@ class Cluster:
         self.port = free_port()
         self._server = get_server(folder, start=False)
         self._server.ensure_pgdata_inited()
+        self.programs = self._server.bin_path  # where pg_dump and the like are
         rules = folder / "pg_hba.conf"  # the first rule that fits counts
         rules.write_text(f"host all {ROLE_WITH_PASSWORD} all scram-sha-256\n" + rules.read_text())
         self.start()
