@@ -102,14 +102,14 @@ HEADING = [
 
 @dataclass
 class Load:
-    """The users, what they were told, and what was wrong with it."""
+    """What is put on the service, what was acknowledged, and what was wrong with it."""
 
     url: str
     act: Act
     is_over: bool = False
     # By `Idempotency-Key`: the task as it was acknowledged; None if it was deleted.
     told: dict[str, dict[str, Any] | None] = field(default_factory=dict)
-    broken: list[str] = field(default_factory=list)
+    wrong_lists: int = 0
 
 
 class User:
@@ -144,7 +144,7 @@ class User:
         self._expect(answer, 200)
         listed = {task["id"]: task for task in answer.json()["data"]}
         if listed != {task["id"]: task for task in self._own.values()}:
-            self._load.broken.append(f"a list of {self.name} is not what was acknowledged")
+            self._load.wrong_lists += 1
 
     async def _complete(self, key: str, *, completed: bool) -> None:
         path = f"/{self._own[key]['id']}/complete"
@@ -194,6 +194,8 @@ class User:
 
 
 class Cluster:
+    """What runs, and what happens to it."""
+
     def __init__(self, folder: Path, database: Database, programs: list[Program]) -> None:
         self._folder = folder
         self._programs = programs
@@ -294,7 +296,7 @@ def _promises(load: Load, acts: list[Act], database: Database) -> dict[str, int]
         "tasks that are there, and were deleted or never acknowledged": len(
             {key for key, rows in stored.items() if rows} - told.keys()
         ),
-        "lists that were not what had been acknowledged": len(load.broken),
+        "lists that were not what had been acknowledged": load.wrong_lists,
         "errors while nothing failed": sum(
             count
             for act in acts

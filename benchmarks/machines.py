@@ -194,7 +194,10 @@ def program(name: str) -> str:
 def wait_until(condition: Callable[[], bool], of: Program) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not condition():
-        if time.monotonic() > deadline or of.process.poll() is not None:
+        has_ended = of.process.poll() is not None
+        if has_ended or time.monotonic() > deadline:
+            if not has_ended:
+                of.kill()
             raise SystemExit(f"{type(of).__name__} does not answer:\n{of.log()}")
         time.sleep(0.05)
 
