@@ -1,0 +1,5 @@
+// app/api/auth/[...all]/route.ts
+import { toNextJsHandler } from "better-auth/next-js";
+import { auth } from "../../../../lib/auth";
+
+export const { GET, POST } = toNextJsHandler(auth);
