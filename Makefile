@@ -17,13 +17,19 @@ endif
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run token migrate test check lint types integration bench cluster
+.PHONY: help run example token migrate test check lint types integration bench cluster
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/run .env ## Start the server on PORT (default 8000); it reloads when the code changes
 	$(BIN)/uvicorn main:app --reload --port $(PORT)
+
+example: .venv/run .env examples/nextjs/node_modules ## Start it with a front end: http://localhost:3000 (needs node)
+	cd examples/nextjs && npm run setup
+	@trap 'kill $$api' EXIT; $(BIN)/uvicorn main:app --port $(PORT) & api=$$!; \
+	cd examples/nextjs && NEXT_TELEMETRY_DISABLED=1 NEXT_PUBLIC_API_URL=http://localhost:$(PORT) \
+		npm run dev -- --port 3000
 
 token: .venv/run .env ## Print a token for USER_ID (default demo), good for an hour
 	@$(BIN)/python dev_token.py
@@ -41,9 +47,9 @@ check: .venv/dev lint types ## Lint, types, tests and coverage: what CI runs
 	$(BIN)/python -m slipcover --branch --skip-covered --fail-under 95 \
 		--merge .coverage.json --out .coverage.json
 
-integration: .venv/dev ## Run the README's commands, and the tests that need node, PgBouncer, nginx and Chromium
+integration: .venv/dev examples/nextjs/node_modules ## Run the README's commands, and the tests that need node, PgBouncer, nginx and Chromium
 	cd tests/integration && npm ci --no-audit --no-fund
-	$(BIN)/python -m pytest -m integration
+	$(BIN)/python -m pytest -m integration $(ARGS)
 
 bench: .venv/dev ## Measure the service against the plan's code and a peer (Linux; needs wrk)
 	$(BIN)/python -m benchmarks.run
@@ -69,6 +75,10 @@ types: .venv/dev
 
 .venv/dev: requirements-dev.txt requirements-otel.txt .venv/run
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt >&2
+	@touch $@
+
+examples/nextjs/node_modules: examples/nextjs/package-lock.json
+	cd examples/nextjs && npm ci --no-audit --no-fund
 	@touch $@
 
 .env:

@@ -9,7 +9,8 @@ const API_ENV = "../../.env";
 if (!existsSync(".env.local")) {
   // Both sides must have the same secret: the one of the API, if it has one already.
   const ofApi = existsSync(API_ENV) ? readFileSync(API_ENV, "utf8") : "";
-  const secret = /^BETTER_AUTH_SECRET=(.+)$/m.exec(ofApi)?.[1] ?? randomBytes(32).toString("base64url");
+  const secret =
+    /^BETTER_AUTH_SECRET=(.+)$/m.exec(ofApi)?.[1] ?? randomBytes(32).toString("base64url");
   writeFileSync(
     ".env.local",
     `BETTER_AUTH_SECRET=${secret}\nBETTER_AUTH_URL=http://localhost:3000\nNEXT_PUBLIC_API_URL=http://localhost:8000\n`,

@@ -56,9 +56,10 @@ class Service:
         *options: str,
         workers: int = 1,
         server: Server = UVICORN,
+        port: int | None = None,
     ) -> None:
         self.server = server
-        self.port = free_port()
+        self.port = port or free_port()
         self.workers = workers
         self.origin = f"http://127.0.0.1:{self.port}"
         self._log = log

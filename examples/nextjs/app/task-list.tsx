@@ -53,11 +53,13 @@ export function TaskList({ userId }: { userId: string }) {
     onMutate: async ({ show }) => {
       setFailed(undefined);
       await queryClient.cancelQueries({ queryKey: tasksKey(userId) });
-      queryClient.setQueriesData<Pages>({ queryKey: [...tasksKey(userId), "list"] }, (lists) =>
-        lists && {
-          ...lists,
-          pages: lists.pages.map((page) => ({ ...page, data: show(page.data) })),
-        },
+      queryClient.setQueriesData<Pages>(
+        { queryKey: [...tasksKey(userId), "list"] },
+        (lists) =>
+          lists && {
+            ...lists,
+            pages: lists.pages.map((page) => ({ ...page, data: show(page.data) })),
+          },
       );
     },
     onSuccess: ({ message }) => setMessage(message),
@@ -68,14 +70,15 @@ export function TaskList({ userId }: { userId: string }) {
   function setCompleted({ id, completed }: Task) {
     change.mutate({
       send: () => tasks.setCompleted(id, !completed),
-      show: (shown) => shown.map((one) => (one.id === id ? { ...one, completed: !completed } : one)),
+      show: (shown) =>
+        shown.map((one) => (one.id === id ? { ...one, completed: !completed } : one)),
     });
   }
 
-  function remove({ id }: Task, { isLeaving = false } = {}) {
+  function remove({ id }: Task) {
     setDeleted(undefined);
     change.mutate({
-      send: () => tasks.delete(id, isLeaving),
+      send: () => tasks.delete(id),
       show: (shown) => shown.filter((one) => one.id !== id),
     });
   }
@@ -112,7 +115,9 @@ export function TaskList({ userId }: { userId: string }) {
     window.history.replaceState(null, "", next.size ? `?${next}` : window.location.pathname);
   }
 
-  const shown = list.data?.pages.flatMap((page) => page.data).filter(({ id }) => id !== deleted?.id);
+  const shown = list.data?.pages
+    .flatMap((page) => page.data)
+    .filter(({ id }) => id !== deleted?.id);
   return (
     <>
       <section className="card" aria-label="New task">
@@ -134,9 +139,7 @@ export function TaskList({ userId }: { userId: string }) {
       <p role="status" className="hidden">
         {message}
       </p>
-      {failed && (
-        <Failure error={failed.error} onTryAgain={() => change.mutate(failed.change)} />
-      )}
+      {failed && <Failure error={failed.error} onTryAgain={() => change.mutate(failed.change)} />}
       {list.error && <Failure error={list.error} onTryAgain={() => list.refetch()} />}
       {shown?.length === 0 && <p className="quiet">Nothing here.</p>}
       <ul className="tasks" aria-label="Tasks" aria-busy={list.isFetching}>
@@ -165,7 +168,11 @@ export function TaskList({ userId }: { userId: string }) {
             setMessage(`Kept: ${deleted.title}`);
             heading.current?.focus();
           }}
-          onOver={(isLeaving) => remove(deleted, { isLeaving })}
+          onOver={() => remove(deleted)}
+          onLeave={() => {
+            setDeleted(undefined);
+            void tasks.delete(deleted.id, true);
+          }}
         />
       )}
       {edited && (

@@ -107,7 +107,8 @@ async function call<Name extends keyof operations>(
 ): Promise<Answer<Name>> {
   const url = new URL(`${API_URL}/api/${encodeURIComponent(userId)}/tasks${path}`);
   for (const [name, value] of Object.entries(query)) {
-    for (const one of [value].flat()) if (one != null && one !== "") url.searchParams.append(name, `${one}`);
+    for (const one of [value].flat())
+      if (one != null && one !== "") url.searchParams.append(name, `${one}`);
   }
   const send = (token: Token) =>
     fetch(url, {
@@ -126,7 +127,11 @@ async function call<Name extends keyof operations>(
   if (response.status === 401) response = await send(await getToken(userId, token));
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
-  throw new ApiError(response.status, answer.code ?? "UNKNOWN", answer.error ?? response.statusText);
+  throw new ApiError(
+    response.status,
+    answer.code ?? "UNKNOWN",
+    answer.error ?? response.statusText,
+  );
 }
 
 /** The tasks of the user whose page this is; nobody else's token is ever sent with them. */

@@ -52,12 +52,7 @@ export default function SignInPage() {
         </p>
       )}
       <button disabled={!isReady}>{isNew ? "Create the account" : "Sign in"}</button>
-      <button
-        type="button"
-        className="plain"
-        disabled={!isReady}
-        onClick={() => setIsNew(!isNew)}
-      >
+      <button type="button" className="plain" disabled={!isReady} onClick={() => setIsNew(!isNew)}>
         {isNew ? "I have an account" : "I am new here"}
       </button>
     </form>

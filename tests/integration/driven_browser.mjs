@@ -1,0 +1,139 @@
+// What the walks through examples/nextjs share: Chromium, people who sign in, and what a test may
+// ask of the process that runs it. The argument is JSON; see test_example.py.
+
+import assert from "node:assert/strict";
+import { createInterface } from "node:readline";
+
+import { chromium } from "playwright-core";
+
+export const { frontEnd, api, browserPath, screenshots } = JSON.parse(process.argv[2]);
+
+const PASSWORD = "a-password-of-some-length";
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+
+/** Asks the test to do this, and waits until it is done. */
+export async function ask(what) {
+  console.log(JSON.stringify({ ask: what }));
+  await answers.next();
+}
+
+export async function step(name, act) {
+  console.log(JSON.stringify({ step: name }));
+  await act();
+}
+
+/** A window of its own, where nobody is signed in; Better Auth's rate limit sees many addresses. */
+export async function openContext(browser, options = {}) {
+  const context = await browser.newContext({ locale: "en-US", ...options });
+  context.setDefaultTimeout(20_000);
+  let asked = 0;
+  await context.route(`${frontEnd}/api/auth/**`, (route) => {
+    asked += 1;
+    const address = `198.51.${Math.floor(asked / 250)}.${asked % 250}`;
+    return route.continue({
+      headers: { ...route.request().headers(), "x-forwarded-for": address },
+    });
+  });
+  return context;
+}
+
+export async function openPage(context) {
+  const page = await context.newPage();
+  page.on("pageerror", (error) => assert.fail(`${page.url()}: ${error.stack}`));
+  return page;
+}
+
+const emailOf = (name) => `${name.toLowerCase()}@example.com`;
+
+export async function signUp(page, name) {
+  await page.goto(frontEnd);
+  await page.getByRole("button", { name: "I am new here" }).click();
+  await page.getByLabel("Name").fill(name);
+  await fillIn(page, name);
+  await page.getByRole("button", { name: "Create the account" }).click();
+  await seesTasksOf(page, name);
+}
+
+export async function signIn(page, name) {
+  await fillIn(page, name);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await seesTasksOf(page, name);
+}
+
+async function fillIn(page, name) {
+  await page.getByLabel("E-mail").fill(emailOf(name));
+  await page.getByLabel("Password").fill(PASSWORD);
+}
+
+/** Signs in behind the page's back, as a Server Action or another tab's reload does. */
+export async function signInUnnoticed(page, name) {
+  const status = await page.evaluate(
+    async ([email, password]) => {
+      const body = JSON.stringify({ email, password });
+      const headers = { "Content-Type": "application/json" };
+      return (await fetch("/api/auth/sign-in/email", { method: "POST", headers, body })).status;
+    },
+    [emailOf(name), PASSWORD],
+  );
+  assert.equal(status, 200);
+}
+
+export async function seesTasksOf(page, name) {
+  await page.getByRole("heading", { name: `Tasks of ${name}` }).waitFor();
+  await page.getByRole("heading", { name: / open, / }).waitFor();
+}
+
+/** The headings, titles and buttons of a list. */
+export const task = (page, title) => page.getByRole("listitem").filter({ hasText: title });
+export const button = (page, name) => page.getByRole("button", { name, exact: true });
+export const titles = (page) => page.getByRole("listitem").locator(".title").allInnerTexts();
+
+export async function create(page, title, { priority, due, tags } = {}) {
+  const form = page.getByRole("region", { name: "New task" });
+  await form.getByRole("textbox", { name: "Title" }).fill(title);
+  if (priority || due || tags) {
+    await form.locator("details").evaluate((details) => (details.open = true));
+    await form.getByRole("combobox", { name: "Priority" }).selectOption(priority ?? "medium");
+    await form.getByLabel("Due date").fill(due ?? "");
+    await form.getByLabel("Tags").fill(tags ?? "");
+  }
+  await form.getByRole("button", { name: "Add task" }).click();
+}
+
+/** The user that each request to the API was sent for, by its token. */
+export function usersOfRequests(page) {
+  const users = [];
+  page.on("request", (request) => {
+    const token = request.headers().authorization?.split(" ")[1];
+    if (request.url().startsWith(api) && token) users.push(subject(token));
+  });
+  return users;
+}
+
+const subject = (token) => JSON.parse(Buffer.from(token.split(".")[1], "base64url")).sub;
+
+/** The id of whoever is signed in in this context. */
+export async function userId(page) {
+  const answer = await page.evaluate(async () => (await fetch("/api/auth/get-session")).json());
+  return answer.user.id;
+}
+
+export async function inBrowser(walk) {
+  const browser = await chromium.launch({
+    executablePath: browserPath,
+    args: ["--no-sandbox", "--disable-gpu"],
+  });
+  try {
+    await walk(browser);
+  } catch (error) {
+    for (const context of browser.contexts()) {
+      for (const page of context.pages()) {
+        console.error(page.url(), "\n", await page.locator("body").innerText().catch(String));
+      }
+    }
+    throw error;
+  } finally {
+    await browser.close();
+  }
+  process.exit();
+}

@@ -1,0 +1,216 @@
+"""The example of a front end, as it is built: two people's day in a real browser."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+from cluster import Database
+from ports import free_port
+from processes import ROOT, copy_app
+from service import Service
+from users import SECRET
+from waiting import eventually
+
+pytestmark = pytest.mark.integration
+
+HERE = Path(__file__).parent
+EXAMPLE = ROOT / "examples" / "nextjs"
+NEXT = EXAMPLE / "node_modules" / "next" / "dist" / "bin" / "next"
+START_SECONDS = 30
+# Where the walk leaves its pictures; examples/nextjs, to renew those of its README.
+SCREENSHOTS = os.environ.get("EXAMPLE_SCREENSHOTS")
+# The furthest from UTC.
+TIME_ZONE = "Pacific/Kiritimati"
+
+
+@dataclass(frozen=True)
+class Built:
+    """The example, built for an API at this port: a build holds its API's address."""
+
+    environment: dict[str, str]
+    api_port: int
+    front_end_port: int
+    front_end: str
+
+
+@dataclass(frozen=True)
+class Running:
+    """The example and its API, and how to block the writes of the API's database."""
+
+    built: Built
+    service: Service
+    block_writes: Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture(scope="module")
+def built() -> Built:
+    assert NEXT.exists(), "run `make integration`, which installs the example"
+    api_port, front_end_port = free_port(), free_port()
+    front_end = f"http://localhost:{front_end_port}"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ["HOME"],
+        "TZ": TIME_ZONE,
+        "NEXT_TELEMETRY_DISABLED": "1",
+        "NEXT_PUBLIC_API_URL": f"http://localhost:{api_port}",
+        "BETTER_AUTH_SECRET": SECRET,
+        "BETTER_AUTH_URL": front_end,
+    }
+    run_in_example("npm", "run", "build", environment=environment)
+    return Built(environment, api_port, front_end_port, front_end)
+
+
+def run_in_example(*command: str, environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        command,
+        cwd=EXAMPLE,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
+def running(
+    request: pytest.FixtureRequest, built: Built, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    """Better Auth's tables and the tasks are in one PostgreSQL, or in a file each."""
+    folder = tmp_path_factory.mktemp("example")
+    if request.param == "postgresql":
+        database = Database(request.getfixturevalue("cluster"))
+        tasks_url = accounts_url = database.url()
+
+        def block_writes() -> AbstractContextManager[None]:
+            return database.locked("LOCK TABLE tasks IN EXCLUSIVE MODE")
+    else:
+        tasks_url, accounts_url = f"sqlite:///{folder / 'tasks.db'}", str(folder / "auth.db")
+
+        def block_writes() -> AbstractContextManager[None]:
+            return written(folder / "tasks.db")
+
+    environment = built.environment | {"DATABASE_URL": accounts_url}
+    api_environment = {
+        "BETTER_AUTH_SECRET": SECRET,
+        "BETTER_AUTH_URL": built.front_end,
+        "NEON_DATABASE_URL": tasks_url,
+    }
+    run_in_example("npm", "run", "setup", environment=environment)
+    app = copy_app(folder / "app")
+    with (
+        Service(app, folder / "log", api_environment, port=built.api_port) as service,
+        serving(built, environment, folder / "front-end-log"),
+    ):
+        service.wait_until_started()
+        yield Running(built, service, block_writes)
+    assert "Traceback" not in service.log()
+
+
+@contextmanager
+def written(file: Path) -> Iterator[None]:
+    """Another process writes to this SQLite file."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.rollback()
+
+
+@contextmanager
+def serving(built: Built, environment: dict[str, str], log: Path) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [found("node"), str(NEXT), "start", "--port", str(built.front_end_port)],
+            cwd=EXAMPLE,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+    def serves() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            return client.get("/api/auth/ok").is_success
+        except httpx2.TransportError:
+            return False
+
+    try:
+        with httpx2.Client(base_url=built.front_end, trust_env=False) as client:
+            eventually("the start of the example", serves, seconds=START_SECONDS)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def found(*programs: str) -> str:
+    paths = [path for program in programs if (path := shutil.which(program))]
+    assert paths, f"{programs[0]} is missing"
+    return paths[0]
+
+
+def walk(script: str, running: Running, screenshots: Path) -> None:
+    """Run a script that drives Chromium, and do what it asks for."""
+    settings = {
+        "frontEnd": running.built.front_end,
+        "api": running.built.environment["NEXT_PUBLIC_API_URL"],
+        "browserPath": found("chromium", "google-chrome"),
+        "screenshots": str(screenshots),
+    }
+    process = subprocess.Popen(
+        [found("node"), script, json.dumps(settings)],
+        cwd=HERE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    last_step = "the beginning"
+    with process, ExitStack() as blocked:
+        assert process.stdin
+        assert process.stdout
+        for line in process.stdout:
+            said = json.loads(line)
+            last_step = said.get("step", last_step)
+            if said.get("ask") == "block writes":
+                blocked.enter_context(running.block_writes())
+            elif said.get("ask") == "let writes through":
+                blocked.close()
+            if "ask" in said:
+                print(file=process.stdin, flush=True)
+    assert process.returncode == 0, f"Not so: {last_step}"
+
+
+def test_two_people_use_everything_that_the_example_shows(running: Running, tmp_path: Path) -> None:
+    walk("walk.mjs", running, Path(SCREENSHOTS).absolute() if SCREENSHOTS else tmp_path)
+
+
+@pytest.mark.parametrize("running", ["sqlite"], indirect=True)
+def test_a_tab_never_acts_for_another_user_than_the_one_it_shows(
+    running: Running, tmp_path: Path
+) -> None:
+    walk("two_tabs.mjs", running, tmp_path)
+
+
+@pytest.mark.parametrize("running", ["sqlite"], indirect=True)
+def test_the_types_are_those_of_the_document(running: Running, tmp_path: Path) -> None:
+    generated = tmp_path / "tasks-api.d.ts"
+    document = f"{running.service.origin}/openapi.json"
+
+    run_in_example(
+        "npx", "openapi-typescript", document, "-o", str(generated),
+        environment=running.built.environment,
+    )  # fmt: skip
+
+    assert generated.read_text() == (EXAMPLE / "lib" / "tasks-api.d.ts").read_text()

@@ -1,0 +1,362 @@
+// A walk through examples/nextjs, by two people at the two ends of the world's time.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+import {
+  api,
+  ask,
+  button,
+  create,
+  frontEnd,
+  inBrowser,
+  openContext,
+  openPage,
+  screenshots,
+  seesTasksOf,
+  signUp,
+  step,
+  task,
+  titles,
+  userId,
+  usersOfRequests,
+} from "./driven_browser.mjs";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const DAY = "2030-12-01";
+const PAGE_SIZE = 20;
+
+/** Nothing on the page keeps a screen reader or the keyboard out, as far as axe can tell. */
+async function assertAccessible(page) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  assert.deepEqual(
+    violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
+    [],
+  );
+}
+
+const heading = (page, text) => page.getByRole("heading", { name: text, exact: true }).waitFor();
+const alert = (page) => page.locator("main").getByRole("alert");
+const checkbox = (page, name) => page.getByRole("checkbox", { name, exact: true });
+const choose = (page, label, option) =>
+  page.getByRole("search").getByRole("combobox", { name: label }).selectOption(option);
+async function shot(page, name) {
+  await page.evaluate(() => {
+    document.activeElement.blur();
+    window.scrollTo(0, 0);
+  });
+  await page.screenshot({ path: `${screenshots}/${name}.png` });
+}
+
+/** Waits until the list shows these, in this order. */
+async function shows(page, expected) {
+  const wanted = JSON.stringify(expected);
+  await page
+    .waitForFunction((wanted) => {
+      const shown = [...document.querySelectorAll(".task .title")].map((title) => title.innerText);
+      return JSON.stringify(shown) === wanted;
+    }, wanted)
+    .catch(async (error) => assert.fail(`${await titles(page)} instead of ${wanted}\n${error}`));
+}
+
+async function eventually(condition) {
+  const deadline = Date.now() + 20_000;
+  while (!(await condition())) assert.ok(Date.now() < deadline, String(condition));
+}
+
+/** What the API has, past the page. */
+async function stored(page) {
+  return page.evaluate(async (api) => {
+    const { token } = await (await fetch("/api/auth/token")).json();
+    const { sub } = JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")));
+    const headers = { Authorization: `Bearer ${token}` };
+    return (await (await fetch(`${api}/api/${sub}/tasks`, { headers })).json()).data;
+  }, api);
+}
+
+await inBrowser(async (browser) => {
+  const context = await openContext(browser, { timezoneId: "Pacific/Kiritimati" });
+  const page = await openPage(context);
+  const others = await openContext(browser, { timezoneId: "Pacific/Pago_Pago" });
+  const other = await openPage(others);
+
+  await step("two people sign up, and each has an empty list", async () => {
+    await signUp(page, "Alice");
+    await signUp(other, "Bob");
+
+    await heading(page, "0 open, 0 completed");
+    await page.getByText("Nothing here.").waitFor();
+    await assertAccessible(page);
+  });
+
+  await step("a refused title is told in the API's own words", async () => {
+    await create(page, "   ");
+
+    await page.getByText("Title must be between 1 and 200 characters").waitFor();
+    assert.equal(await button(page, "Add task").count(), 1);
+  });
+
+  await step("a task has its day wherever its reader is", async () => {
+    for (const person of [page, other]) {
+      await create(person, "Buy groceries", { priority: "high", due: DAY, tags: "shopping, home" });
+      await task(person, "Buy groceries").getByText("due Dec 1, 2030").waitFor();
+      await person.reload();
+      await task(person, "Buy groceries").getByText("due Dec 1, 2030").waitFor();
+      const [{ due_date, tags, priority }] = await stored(person);
+      assert.deepEqual([due_date, tags, priority], [DAY, ["shopping", "home"], "high"]);
+    }
+  });
+
+  await step("a database that does not answer is a 503 that offers to try again", async () => {
+    await ask("block writes");
+    await create(page, "Call the dentist");
+    await page
+      .getByText("The service is temporarily unavailable")
+      .or(alert(page))
+      .first()
+      .waitFor();
+    const text = await alert(page).innerText();
+    await ask("let writes through");
+
+    await button(page, "Try again").click();
+
+    await shows(page, ["Call the dentist", "Buy groceries"]);
+    assert.match(text, /unavailable/i);
+  });
+
+  await step("a task whose answer is lost is made once, however often it is sent", async () => {
+    const keys = [];
+    await page.route(`${api}/**/tasks`, async (route) => {
+      if (route.request().method() !== "POST") return route.fallback();
+      keys.push(route.request().headers()["idempotency-key"]);
+      if (keys.length > 2) return route.fallback();
+      await route.fetch();
+      await route.abort();
+    });
+    await create(page, "Water the plants", { priority: "low", tags: "home" });
+    await alert(page).getByText("The server cannot be reached").waitFor();
+    await button(page, "Try again").click();
+    await page.waitForFunction(() => !document.querySelector("main [role=alert]"));
+    await button(page, "Try again").click();
+
+    await shows(page, ["Water the plants", "Call the dentist", "Buy groceries"]);
+    await page.unroute(`${api}/**/tasks`);
+    assert.equal((await stored(page)).length, 3);
+    assert.equal(keys.length, 3);
+    assert.equal(new Set(keys).size, 1);
+  });
+
+  await step(
+    "a task is shown as completed before the answer comes, and set, not toggled",
+    async () => {
+      let letThrough;
+      const mayPass = new Promise((resolve) => (letThrough = resolve));
+      const bodies = [];
+      await page.route(`${api}/**/complete`, async (route) => {
+        if (route.request().method() === "PATCH") {
+          bodies.push(route.request().postDataJSON());
+          await mayPass;
+        }
+        await route.fallback();
+      });
+
+      await checkbox(page, "Water the plants").click();
+
+      await page.getByRole("checkbox", { name: "Water the plants", checked: true }).waitFor();
+      await heading(page, "3 open, 0 completed");
+      letThrough();
+      await heading(page, "2 open, 1 completed");
+      await page.unroute(`${api}/**/complete`);
+      assert.deepEqual(bodies, [{ completed: true }]);
+      await page.getByRole("status").getByText("Task marked as completed").waitFor();
+    },
+  );
+
+  await step("a change that fails is taken back, and can be tried again", async () => {
+    await page.route(`${api}/**/complete`, (route) => route.abort());
+    await checkbox(page, "Water the plants").click();
+    await alert(page).getByText("The server cannot be reached").waitFor();
+    await page.getByRole("checkbox", { name: "Water the plants", checked: true }).waitFor();
+    await page.unroute(`${api}/**/complete`);
+
+    await button(page, "Try again").click();
+
+    await page.getByRole("checkbox", { name: "Water the plants", checked: false }).waitFor();
+    await heading(page, "3 open, 0 completed");
+    await checkbox(page, "Water the plants").click();
+    await heading(page, "2 open, 1 completed");
+  });
+
+  await step("the list is filtered, searched and sorted, and a reload keeps that", async () => {
+    await choose(page, "Show", "Open");
+    await shows(page, ["Call the dentist", "Buy groceries"]);
+    await choose(page, "Show", "Completed");
+    await shows(page, ["Water the plants"]);
+    await choose(page, "Show", "All");
+    await choose(page, "Sort by", "Title");
+    await shows(page, ["Buy groceries", "Call the dentist", "Water the plants"]);
+    await choose(page, "Sort by", "Priority");
+    await shows(page, ["Buy groceries", "Call the dentist", "Water the plants"]);
+    await choose(page, "Priority", "Low");
+    await shows(page, ["Water the plants"]);
+    await choose(page, "Priority", "Any");
+    await page.getByRole("searchbox").fill("THE");
+    await shows(page, ["Call the dentist", "Water the plants"]);
+    await page.reload();
+    await shows(page, ["Call the dentist", "Water the plants"]);
+    await page.getByRole("searchbox").fill("");
+    await task(page, "Buy groceries").getByRole("button", { name: "home" }).click();
+    await shows(page, ["Buy groceries", "Water the plants"]);
+    await page.getByRole("search").getByRole("button", { name: "home" }).click();
+    await choose(page, "Sort by", "Newest");
+    await shows(page, ["Water the plants", "Call the dentist", "Buy groceries"]);
+    assert.equal(new URL(page.url()).search, "");
+  });
+
+  await step("a task is edited by keyboard, and only what was changed is sent", async () => {
+    const edit = button(page, "Edit Call the dentist");
+    await edit.focus();
+    await page.keyboard.press("Enter");
+    const dialog = page.getByRole("dialog", { name: "Edit the task" });
+    await dialog.waitFor();
+    await assertAccessible(page);
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+    assert.ok(await edit.evaluate((one) => one === document.activeElement));
+
+    await page.keyboard.press("Enter");
+    await dialog.getByLabel("Due date").fill("2020-01-31");
+    const sent = page.waitForRequest((request) => request.method() === "PATCH");
+    await dialog.getByRole("textbox", { name: "Title" }).press("Enter");
+
+    assert.deepEqual((await sent).postDataJSON(), { due_date: "2020-01-31" });
+    await task(page, "Call the dentist").getByText("overdue: Jan 31, 2020").waitFor();
+    await dialog.waitFor({ state: "detached" });
+    assert.ok(await edit.evaluate((one) => one === document.activeElement));
+  });
+
+  await step("it fits a phone", async () => {
+    await page.setViewportSize({ width: 760, height: 800 });
+    await shot(page, "list");
+    await page.setViewportSize({ width: 390, height: 800 });
+    await shot(page, "phone");
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= 390);
+    await assertAccessible(page);
+    await page.setViewportSize({ width: 1000, height: 800 });
+  });
+
+  await step("a deletion can be undone, as nothing was sent yet", async () => {
+    const deletions = [];
+    page.on("request", (request) => request.method() === "DELETE" && deletions.push(request.url()));
+    await button(page, "Delete Call the dentist").press("Enter");
+    await shows(page, ["Water the plants", "Buy groceries"]);
+    await page.keyboard.press("Enter"); // the focus is on "Undo"
+
+    await shows(page, ["Water the plants", "Call the dentist", "Buy groceries"]);
+    assert.deepEqual(deletions, []);
+  });
+
+  await step("a deletion is sent when its moment is over, or the page is left", async () => {
+    await button(page, "Delete Call the dentist").click();
+    await button(page, "Close").click();
+    await page.getByRole("status").getByText("Task deleted").waitFor();
+    await context.unrouteAll(); // a driver that holds requests loses those that outlive their page
+    await button(page, "Delete Buy groceries").click();
+    await page.goto(`${frontEnd}/icon.svg`);
+
+    await eventually(async () => (await stored(page)).length === 1);
+    await page.goto(frontEnd);
+    await shows(page, ["Water the plants"]);
+    assert.deepEqual(
+      (await stored(page)).map(({ title }) => title),
+      ["Water the plants"],
+    );
+  });
+
+  await step("what is completed is cleared at once", async () => {
+    page.once("dialog", (dialog) => dialog.accept());
+    await button(page, "Clear completed").click();
+
+    await page.getByRole("status").getByText("1 task deleted").waitFor();
+    await heading(page, "0 open, 0 completed");
+    assert.deepEqual(await stored(page), []);
+  });
+
+  await step("a long list comes in pages, each task once", async () => {
+    const expected = await page.evaluate(
+      async ([api, count]) => {
+        const { token } = await (await fetch("/api/auth/token")).json();
+        const { sub } = JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")));
+        const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+        const made = [];
+        for (let number = 1; number <= count; number += 1) {
+          const body = JSON.stringify({ title: `Task ${number}` });
+          await fetch(`${api}/api/${sub}/tasks`, { method: "POST", headers, body });
+          made.unshift(`Task ${number}`);
+        }
+        return made;
+      },
+      [api, PAGE_SIZE + 3],
+    );
+    await page.reload();
+    await shows(page, expected.slice(0, PAGE_SIZE));
+
+    await button(page, "More").click();
+
+    await shows(page, expected);
+    assert.equal(await button(page, "More").count(), 0);
+  });
+
+  await step(
+    "calls that are refused together ask for one new token, and are sent again",
+    async () => {
+      let issued = 0;
+      let refused = 0;
+      page.on(
+        "request",
+        (request) => (issued += request.url().endsWith("/api/auth/token") ? 1 : 0),
+      );
+      await page.route(`${api}/**`, async (route) => {
+        if (route.request().method() !== "GET" || issued > 0) return route.fallback();
+        refused += 1;
+        const headers = { ...route.request().headers(), authorization: "Bearer expired" };
+        const response = await route.fetch({ headers });
+        if (refused === 1) await secondIsThere;
+        else letFirstGo();
+        assert.equal(response.status(), 401);
+        return route.fulfill({ response });
+      });
+      let letFirstGo;
+      const secondIsThere = new Promise((resolve) => (letFirstGo = resolve));
+
+      await checkbox(page, `Task ${PAGE_SIZE}`).click();
+
+      await heading(page, `${PAGE_SIZE + 2} open, 1 completed`);
+      await page.unroute(`${api}/**`);
+      assert.deepEqual({ refused, issued }, { refused: 2, issued: 1 });
+    },
+  );
+
+  await step("neither of the two ever saw a task of the other", async () => {
+    const users = usersOfRequests(other);
+    await other.reload();
+    await seesTasksOf(other, "Bob");
+    await shows(other, ["Buy groceries"]);
+    const bob = await userId(other);
+
+    assert.deepEqual(new Set(users), new Set([bob]));
+    assert.ok((await stored(page)).every(({ user_id }) => user_id !== bob));
+    const status = await other.evaluate(
+      async ([api, alice]) => {
+        const { token } = await (await fetch("/api/auth/token")).json();
+        const headers = { Authorization: `Bearer ${token}` };
+        return (await fetch(`${api}/api/${alice}/tasks`, { headers })).status;
+      },
+      [api, await userId(page)],
+    );
+    assert.equal(status, 403);
+  });
+});
