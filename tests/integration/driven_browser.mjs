@@ -40,6 +40,11 @@ export async function openContext(browser, options = {}) {
 export async function openPage(context) {
   const page = await context.newPage();
   page.on("pageerror", (error) => assert.fail(`${page.url()}: ${error.stack}`));
+  page.on("request", (request) => {
+    const token = tokenOf(request);
+    const owner = new URL(request.url()).pathname.split("/")[2];
+    if (token) assert.equal(subject(token), owner, "a token was sent for another user's tasks");
+  });
   return page;
 }
 
@@ -104,11 +109,14 @@ export async function create(page, title, { priority, due, tags } = {}) {
 export function usersOfRequests(page) {
   const users = [];
   page.on("request", (request) => {
-    const token = request.headers().authorization?.split(" ")[1];
-    if (request.url().startsWith(api) && token) users.push(subject(token));
+    const token = tokenOf(request);
+    if (token) users.push(subject(token));
   });
   return users;
 }
+
+const tokenOf = (request) =>
+  request.url().startsWith(api) ? request.headers().authorization?.split(" ")[1] : undefined;
 
 const subject = (token) => JSON.parse(Buffer.from(token.split(".")[1], "base64url")).sub;
 

@@ -1,3 +1,4 @@
+// app/page.tsx
 import { dehydrate, HydrationBoundary, QueryClient } from "@tanstack/react-query";
 import { headers } from "next/headers";
 import { redirect } from "next/navigation";

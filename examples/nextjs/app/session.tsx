@@ -1,3 +1,4 @@
+// app/session.tsx
 "use client";
 
 import { type ReactNode, useEffect } from "react";
