@@ -8,7 +8,7 @@ import { chromium } from "playwright-core";
 
 export const { frontEnd, api, browserPath, screenshots } = JSON.parse(process.argv[2]);
 
-const PASSWORD = "a-password-of-some-length";
+export const PASSWORD = "a-password-of-some-length";
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 /** Asks the test to do this, and waits until it is done. */
@@ -20,6 +20,11 @@ export async function ask(what) {
 export async function step(name, act) {
   console.log(JSON.stringify({ step: name }));
   await act();
+}
+
+export async function eventually(condition) {
+  const deadline = Date.now() + 20_000;
+  while (!(await condition())) assert.ok(Date.now() < deadline, String(condition));
 }
 
 /** A window of its own, where nobody is signed in; Better Auth's rate limit sees many addresses. */
@@ -48,7 +53,7 @@ export async function openPage(context) {
   return page;
 }
 
-const emailOf = (name) => `${name.toLowerCase()}@example.com`;
+export const emailOf = (name) => `${name.toLowerCase()}@example.com`;
 
 export async function signUp(page, name) {
   await page.goto(frontEnd);

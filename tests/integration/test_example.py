@@ -204,6 +204,13 @@ def test_a_tab_never_acts_for_another_user_than_the_one_it_shows(
 
 
 @pytest.mark.parametrize("running", ["sqlite"], indirect=True)
+def test_the_api_client_alone_sends_no_token_but_that_of_whose_tasks_it_asks_for(
+    running: Running, tmp_path: Path
+) -> None:
+    walk("api_client.mjs", running, tmp_path)
+
+
+@pytest.mark.parametrize("running", ["sqlite"], indirect=True)
 def test_the_types_are_those_of_the_document(running: Running, tmp_path: Path) -> None:
     generated = tmp_path / "tasks-api.d.ts"
     document = f"{running.service.origin}/openapi.json"

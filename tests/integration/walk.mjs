@@ -9,6 +9,7 @@ import {
   ask,
   button,
   create,
+  eventually,
   frontEnd,
   inBrowser,
   openContext,
@@ -59,11 +60,6 @@ async function shows(page, expected) {
       return JSON.stringify(shown) === wanted;
     }, wanted)
     .catch(async (error) => assert.fail(`${await titles(page)} instead of ${wanted}\n${error}`));
-}
-
-async function eventually(condition) {
-  const deadline = Date.now() + 20_000;
-  while (!(await condition())) assert.ok(Date.now() < deadline, String(condition));
 }
 
 /** What the API has, past the page. */
