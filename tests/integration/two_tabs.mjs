@@ -27,7 +27,7 @@ const lookAtAgain = (page) =>
 
 await inBrowser(async (browser) => {
   const context = await openContext(browser);
-  const [first, second] = [await openPage(context), await openPage(context)];
+  const first = await openPage(context);
   const users = usersOfRequests(first);
   await signUp(first, "Ann");
   await create(first, "Of Ann");
@@ -39,6 +39,8 @@ await inBrowser(async (browser) => {
   await first.getByRole("checkbox", { name: "Of Ben" }).click();
   await first.getByRole("heading", { name: "0 open, 1 completed" }).waitFor();
   await first.getByRole("button", { name: "Sign out" }).click();
+
+  const second = await openPage(context);
 
   await step("a sign-out in another tab empties this one", async () => {
     await first.waitForURL("**/sign-in");
