@@ -240,7 +240,9 @@ await inBrowser(async (browser) => {
     await shot(page, "phone");
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(width <= 390);
+    await page.emulateMedia({ colorScheme: "dark" });
     await assertAccessible(page);
+    await page.emulateMedia({ colorScheme: "light" });
     await page.setViewportSize({ width: 1000, height: 800 });
   });
 
