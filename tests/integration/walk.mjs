@@ -107,7 +107,7 @@ await inBrowser(async (browser) => {
 
   await step("a database that does not answer is a 503 that offers to try again", async () => {
     await ask("block writes");
-    await create(page, "Call the dentist");
+    await create(page, "Call the dentist", { tags: "health, phone" });
     await page
       .getByText("The service is temporarily unavailable")
       .or(alert(page))

@@ -96,6 +96,9 @@ function valuesOf(form: HTMLFormElement): NewTask {
     description: description || null,
     priority: priority as NewTask["priority"],
     due_date: due_date || null,
-    tags: tags!.split(",").filter((tag) => tag.trim()),
+    tags: tags!
+      .split(",")
+      .map((tag) => tag.trim())
+      .filter(Boolean),
   };
 }
