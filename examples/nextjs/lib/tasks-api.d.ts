@@ -32,6 +32,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/{user_id}/tasks/{task_id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Toggle Task Completion
+         * @description Mark a task as completed or pending, as the body says. Without a body, a pending task becomes
+         *     completed, and a completed one pending.
+         */
+        patch: operations["toggle_task_completion"];
+        trace?: never;
+    };
+    "/api/{user_id}/tasks/{task_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Task
+         * @description Get one task.
+         */
+        get: operations["get_task"];
+        /**
+         * Update Task
+         * @description Change the fields that the body names; the others stay.
+         */
+        put: operations["update_task"];
+        post?: never;
+        /**
+         * Delete Task
+         * @description Delete a task for good. Its id is not given again.
+         */
+        delete: operations["delete_task"];
+        options?: never;
+        head?: never;
+        /**
+         * Patch Task
+         * @description Change the fields that the body names; the others stay.
+         */
+        patch: operations["patch_task"];
+        trace?: never;
+    };
     "/api/{user_id}/tasks/stats": {
         parameters: {
             query?: never;
@@ -70,59 +123,6 @@ export interface paths {
          * @description Mark all tasks that the parameters select as completed, or as pending.
          */
         patch: operations["complete_tasks"];
-        trace?: never;
-    };
-    "/api/{user_id}/tasks/{task_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Task
-         * @description Get one task.
-         */
-        get: operations["get_task"];
-        /**
-         * Update Task
-         * @description Change the fields that the body names; the others stay.
-         */
-        put: operations["update_task"];
-        post?: never;
-        /**
-         * Delete Task
-         * @description Delete a task for good. Its id is not given again.
-         */
-        delete: operations["delete_task"];
-        options?: never;
-        head?: never;
-        /**
-         * Patch Task
-         * @description Change the fields that the body names; the others stay.
-         */
-        patch: operations["patch_task"];
-        trace?: never;
-    };
-    "/api/{user_id}/tasks/{task_id}/complete": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        /**
-         * Toggle Task Completion
-         * @description Mark a task as completed or pending, as the body says. Without a body, a pending task becomes
-         *     completed, and a completed one pending.
-         */
-        patch: operations["toggle_task_completion"];
         trace?: never;
     };
     "/": {
@@ -174,7 +174,7 @@ export interface paths {
         };
         /**
          * Ready
-         * @description Check that the database answers and can be written to.
+         * @description Check that the database answers, can be written to, and has the columns that are needed.
          */
         get: operations["ready"];
         put?: never;
@@ -194,6 +194,8 @@ export interface components {
             /** Deleted */
             deleted: number;
         };
+        /** @enum {string} */
+        ErrorCode: "VALIDATION_ERROR" | "UNAUTHORIZED" | "FORBIDDEN" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "PAYLOAD_TOO_LARGE" | "IDEMPOTENCY_KEY_REUSED" | "SERVER_ERROR" | "SERVICE_UNAVAILABLE";
         /**
          * ErrorResponse
          * @description Every answer that is not a success.
@@ -204,15 +206,11 @@ export interface components {
              * @description What is wrong, for people.
              */
             error: string;
-            /**
-             * Code
-             * @description What is wrong, for programs.
-             * @enum {string}
-             */
-            code: "VALIDATION_ERROR" | "UNAUTHORIZED" | "FORBIDDEN" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "PAYLOAD_TOO_LARGE" | "IDEMPOTENCY_KEY_REUSED" | "SERVER_ERROR" | "SERVICE_UNAVAILABLE";
+            /** @description What is wrong, for programs. */
+            code: components["schemas"]["ErrorCode"];
         };
-        /** HealthResponse */
-        HealthResponse: {
+        /** Health */
+        Health: {
             /**
              * Status
              * @constant
@@ -220,10 +218,10 @@ export interface components {
             status: "healthy";
         };
         /**
-         * IndexResponse
+         * Index
          * @description Where to go from the address of the API.
          */
-        IndexResponse: {
+        Index: {
             /** Name */
             name: string;
             /** Docs */
@@ -233,8 +231,10 @@ export interface components {
             /** Health */
             health: string;
         };
-        /** ReadyResponse */
-        ReadyResponse: {
+        /** @enum {string} */
+        Priority: "low" | "medium" | "high";
+        /** Readiness */
+        Readiness: {
             /**
              * Status
              * @constant
@@ -269,12 +269,10 @@ export interface components {
              */
             description?: string | null;
             /**
-             * Priority
              * @description medium unless given.
              * @example high
-             * @enum {string}
              */
-            priority?: "low" | "medium" | "high";
+            priority?: components["schemas"]["Priority"];
             /**
              * Due Date
              * @description A day (2026-12-01), a local time (2026-12-01T09:00) or an instant (2026-12-01T09:00Z), given back in the same kind. An empty text means none.
@@ -339,12 +337,8 @@ export interface components {
              * @example false
              */
             completed: boolean;
-            /**
-             * Priority
-             * @example high
-             * @enum {string}
-             */
-            priority: "low" | "medium" | "high";
+            /** @example high */
+            priority: components["schemas"]["Priority"];
             /**
              * Due Date
              * @description A day (2026-12-01), a local time (2026-12-01T09:00:00) or an instant (2026-12-01T08:00:00Z).
@@ -361,6 +355,7 @@ export interface components {
             /**
              * Completed At
              * @description When the task became completed; null while it is pending.
+             * @example 2026-01-12T10:00:00.123456Z
              */
             completed_at: string | null;
             /**
@@ -419,12 +414,8 @@ export interface components {
              * @example true
              */
             completed?: boolean;
-            /**
-             * Priority
-             * @example high
-             * @enum {string}
-             */
-            priority?: "low" | "medium" | "high";
+            /** @example high */
+            priority?: components["schemas"]["Priority"];
             /**
              * Due Date
              * @description A day (2026-12-01), a local time (2026-12-01T09:00) or an instant (2026-12-01T09:00Z), given back in the same kind. An empty text means none. Null clears it.
@@ -492,7 +483,8 @@ export interface operations {
                  * @description Another name for `filter`, which counts if both are there.
                  */
                 completed?: "all" | "pending" | "active" | "false" | "completed" | "true";
-                priority?: "low" | "medium" | "high";
+                /** @description In any letter case. */
+                priority?: components["schemas"]["Priority"];
                 /** @description May stand several times: tasks that have them all. */
                 tag?: string[];
                 /** @description A part of the title or description, in any letter case. */
@@ -586,7 +578,7 @@ export interface operations {
             401: {
                 headers: {
                     /** @example Bearer */
-                    "WWW-Authenticate"?: string;
+                    "WWW-Authenticate": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -624,7 +616,7 @@ export interface operations {
             503: {
                 headers: {
                     /** @example 2 */
-                    "Retry-After"?: string;
+                    "Retry-After": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -656,7 +648,9 @@ export interface operations {
             201: {
                 headers: {
                     /** @example /api/user_abc123/tasks/1 */
-                    Location?: string;
+                    Location: string;
+                    /** @example true */
+                    "Idempotent-Replayed"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -696,7 +690,7 @@ export interface operations {
             401: {
                 headers: {
                     /** @example Bearer */
-                    "WWW-Authenticate"?: string;
+                    "WWW-Authenticate": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -743,7 +737,7 @@ export interface operations {
             503: {
                 headers: {
                     /** @example 2 */
-                    "Retry-After"?: string;
+                    "Retry-After": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -762,7 +756,8 @@ export interface operations {
                  * @description Another name for `filter`, which counts if both are there.
                  */
                 status?: "all" | "pending" | "active" | "false" | "completed" | "true";
-                priority?: "low" | "medium" | "high";
+                /** @description In any letter case. */
+                priority?: components["schemas"]["Priority"];
                 /** @description May stand several times: tasks that have them all. */
                 tag?: string[];
                 /** @description A part of the title or description, in any letter case. */
@@ -816,7 +811,7 @@ export interface operations {
             401: {
                 headers: {
                     /** @example Bearer */
-                    "WWW-Authenticate"?: string;
+                    "WWW-Authenticate": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -854,678 +849,7 @@ export interface operations {
             503: {
                 headers: {
                     /** @example 2 */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-        };
-    };
-    get_task_stats: {
-        parameters: {
-            query?: {
-                /** @description `pending` (also `active`, `false`) or `completed` (also `true`) ones. */
-                filter?: "all" | "pending" | "active" | "false" | "completed" | "true";
-                /**
-                 * @deprecated
-                 * @description Another name for `filter`, which counts if both are there.
-                 */
-                status?: "all" | "pending" | "active" | "false" | "completed" | "true";
-                /**
-                 * @deprecated
-                 * @description Another name for `filter`, which counts if both are there.
-                 */
-                completed?: "all" | "pending" | "active" | "false" | "completed" | "true";
-                priority?: "low" | "medium" | "high";
-                /** @description May stand several times: tasks that have them all. */
-                tag?: string[];
-                /** @description A part of the title or description, in any letter case. */
-                search?: string;
-                /**
-                 * @deprecated
-                 * @description Another name for `search`, which counts if both are there.
-                 */
-                q?: string;
-                /** @description Excludes this time. */
-                due_before?: string;
-                /** @description Includes this time. */
-                due_after?: string;
-            };
-            header?: never;
-            path: {
-                /** @description The token's `sub`. */
-                user_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "data": {
-                     *         "total": 12,
-                     *         "pending": 7,
-                     *         "completed": 5
-                     *       },
-                     *       "message": "Statistics retrieved"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["TaskStatsResponse"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    /** @example Bearer */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Request Entity Too Large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    /** @example 2 */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-        };
-    };
-    complete_tasks: {
-        parameters: {
-            query: {
-                /** @description `all`, `pending` (also `active`, `false`) or `completed` (also `true`) ones. */
-                filter: "all" | "pending" | "active" | "false" | "completed" | "true";
-                /**
-                 * @deprecated
-                 * @description Another name for `filter`, which counts if both are there.
-                 */
-                status?: "all" | "pending" | "active" | "false" | "completed" | "true";
-                priority?: "low" | "medium" | "high";
-                /** @description May stand several times: tasks that have them all. */
-                tag?: string[];
-                /** @description A part of the title or description, in any letter case. */
-                search?: string;
-                /**
-                 * @deprecated
-                 * @description Another name for `search`, which counts if both are there.
-                 */
-                q?: string;
-                /** @description Excludes this time. */
-                due_before?: string;
-                /** @description Includes this time. */
-                due_after?: string;
-            };
-            header?: never;
-            path: {
-                /** @description The token's `sub`. */
-                user_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["TasksCompletion"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "data": {
-                     *         "updated": 3
-                     *       },
-                     *       "message": "3 tasks marked as completed"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["TasksCompletedResponse"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    /** @example Bearer */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Request Entity Too Large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    /** @example 2 */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-        };
-    };
-    get_task: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                task_id: number;
-                /** @description The token's `sub`. */
-                user_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "data": {
-                     *         "id": 1,
-                     *         "user_id": "user_abc123",
-                     *         "title": "Buy groceries",
-                     *         "description": "Milk, eggs, bread",
-                     *         "completed": false,
-                     *         "priority": "high",
-                     *         "due_date": "2026-12-01",
-                     *         "tags": [
-                     *           "shopping"
-                     *         ],
-                     *         "completed_at": null,
-                     *         "created_at": "2026-01-12T10:00:00.123456Z",
-                     *         "updated_at": "2026-01-12T10:00:00.123456Z"
-                     *       },
-                     *       "message": "Task retrieved"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["TaskResponse"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    /** @example Bearer */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Request Entity Too Large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    /** @example 2 */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-        };
-    };
-    update_task: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                task_id: number;
-                /** @description The token's `sub`. */
-                user_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["TaskUpdate"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "data": {
-                     *         "id": 1,
-                     *         "user_id": "user_abc123",
-                     *         "title": "Buy groceries",
-                     *         "description": "Milk, eggs, bread",
-                     *         "completed": false,
-                     *         "priority": "high",
-                     *         "due_date": "2026-12-01",
-                     *         "tags": [
-                     *           "shopping"
-                     *         ],
-                     *         "completed_at": null,
-                     *         "created_at": "2026-01-12T10:00:00.123456Z",
-                     *         "updated_at": "2026-01-12T10:00:00.123456Z"
-                     *       },
-                     *       "message": "Task updated"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["TaskResponse"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    /** @example Bearer */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Request Entity Too Large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    /** @example 2 */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-        };
-    };
-    delete_task: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                task_id: number;
-                /** @description The token's `sub`. */
-                user_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "data": null,
-                     *       "message": "Task deleted"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["TaskDeletedResponse"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    /** @example Bearer */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Request Entity Too Large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    /** @example 2 */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-        };
-    };
-    patch_task: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                task_id: number;
-                /** @description The token's `sub`. */
-                user_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["TaskUpdate"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "data": {
-                     *         "id": 1,
-                     *         "user_id": "user_abc123",
-                     *         "title": "Buy groceries",
-                     *         "description": "Milk, eggs, bread",
-                     *         "completed": false,
-                     *         "priority": "high",
-                     *         "due_date": "2026-12-01",
-                     *         "tags": [
-                     *           "shopping"
-                     *         ],
-                     *         "completed_at": null,
-                     *         "created_at": "2026-01-12T10:00:00.123456Z",
-                     *         "updated_at": "2026-01-12T10:00:00.123456Z"
-                     *       },
-                     *       "message": "Task updated"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["TaskResponse"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    /** @example Bearer */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Request Entity Too Large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Internal Server Error */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    /** @example 2 */
-                    "Retry-After"?: string;
+                    "Retry-After": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1593,7 +917,7 @@ export interface operations {
             401: {
                 headers: {
                     /** @example Bearer */
-                    "WWW-Authenticate"?: string;
+                    "WWW-Authenticate": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1640,7 +964,682 @@ export interface operations {
             503: {
                 headers: {
                     /** @example 2 */
-                    "Retry-After"?: string;
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    get_task: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: number;
+                /** @description The token's `sub`. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": {
+                     *         "id": 1,
+                     *         "user_id": "user_abc123",
+                     *         "title": "Buy groceries",
+                     *         "description": "Milk, eggs, bread",
+                     *         "completed": false,
+                     *         "priority": "high",
+                     *         "due_date": "2026-12-01",
+                     *         "tags": [
+                     *           "shopping"
+                     *         ],
+                     *         "completed_at": null,
+                     *         "created_at": "2026-01-12T10:00:00.123456Z",
+                     *         "updated_at": "2026-01-12T10:00:00.123456Z"
+                     *       },
+                     *       "message": "Task retrieved"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TaskResponse"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @example Bearer */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @example 2 */
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    update_task: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: number;
+                /** @description The token's `sub`. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskUpdate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": {
+                     *         "id": 1,
+                     *         "user_id": "user_abc123",
+                     *         "title": "Buy groceries and flowers",
+                     *         "description": "Milk, eggs, bread",
+                     *         "completed": false,
+                     *         "priority": "high",
+                     *         "due_date": "2026-12-01",
+                     *         "tags": [
+                     *           "shopping",
+                     *           "home"
+                     *         ],
+                     *         "completed_at": null,
+                     *         "created_at": "2026-01-12T10:00:00.123456Z",
+                     *         "updated_at": "2026-01-12T10:00:00.123456Z"
+                     *       },
+                     *       "message": "Task updated"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TaskResponse"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @example Bearer */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @example 2 */
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    delete_task: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: number;
+                /** @description The token's `sub`. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": null,
+                     *       "message": "Task deleted"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TaskDeletedResponse"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @example Bearer */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @example 2 */
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    patch_task: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: number;
+                /** @description The token's `sub`. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskUpdate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": {
+                     *         "id": 1,
+                     *         "user_id": "user_abc123",
+                     *         "title": "Buy groceries and flowers",
+                     *         "description": "Milk, eggs, bread",
+                     *         "completed": false,
+                     *         "priority": "high",
+                     *         "due_date": "2026-12-01",
+                     *         "tags": [
+                     *           "shopping",
+                     *           "home"
+                     *         ],
+                     *         "completed_at": null,
+                     *         "created_at": "2026-01-12T10:00:00.123456Z",
+                     *         "updated_at": "2026-01-12T10:00:00.123456Z"
+                     *       },
+                     *       "message": "Task updated"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TaskResponse"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @example Bearer */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @example 2 */
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    get_task_stats: {
+        parameters: {
+            query?: {
+                /** @description `pending` (also `active`, `false`) or `completed` (also `true`) ones. */
+                filter?: "all" | "pending" | "active" | "false" | "completed" | "true";
+                /**
+                 * @deprecated
+                 * @description Another name for `filter`, which counts if both are there.
+                 */
+                status?: "all" | "pending" | "active" | "false" | "completed" | "true";
+                /**
+                 * @deprecated
+                 * @description Another name for `filter`, which counts if both are there.
+                 */
+                completed?: "all" | "pending" | "active" | "false" | "completed" | "true";
+                /** @description In any letter case. */
+                priority?: components["schemas"]["Priority"];
+                /** @description May stand several times: tasks that have them all. */
+                tag?: string[];
+                /** @description A part of the title or description, in any letter case. */
+                search?: string;
+                /**
+                 * @deprecated
+                 * @description Another name for `search`, which counts if both are there.
+                 */
+                q?: string;
+                /** @description Excludes this time. */
+                due_before?: string;
+                /** @description Includes this time. */
+                due_after?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The token's `sub`. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": {
+                     *         "total": 12,
+                     *         "pending": 7,
+                     *         "completed": 5
+                     *       },
+                     *       "message": "Statistics retrieved"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TaskStatsResponse"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @example Bearer */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @example 2 */
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    complete_tasks: {
+        parameters: {
+            query: {
+                /** @description `all`, `pending` (also `active`, `false`) or `completed` (also `true`) ones. */
+                filter: "all" | "pending" | "active" | "false" | "completed" | "true";
+                /**
+                 * @deprecated
+                 * @description Another name for `filter`, which counts if both are there.
+                 */
+                status?: "all" | "pending" | "active" | "false" | "completed" | "true";
+                /** @description In any letter case. */
+                priority?: components["schemas"]["Priority"];
+                /** @description May stand several times: tasks that have them all. */
+                tag?: string[];
+                /** @description A part of the title or description, in any letter case. */
+                search?: string;
+                /**
+                 * @deprecated
+                 * @description Another name for `search`, which counts if both are there.
+                 */
+                q?: string;
+                /** @description Excludes this time. */
+                due_before?: string;
+                /** @description Includes this time. */
+                due_after?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The token's `sub`. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TasksCompletion"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": {
+                     *         "updated": 3
+                     *       },
+                     *       "message": "3 tasks marked as completed"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TasksCompletedResponse"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    /** @example Bearer */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    /** @example 2 */
+                    "Retry-After": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1664,7 +1663,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["IndexResponse"];
+                    "application/json": components["schemas"]["Index"];
                 };
             };
             /** @description Request Entity Too Large */
@@ -1702,7 +1701,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HealthResponse"];
+                    "application/json": components["schemas"]["Health"];
                 };
             };
             /** @description Request Entity Too Large */
@@ -1740,7 +1739,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ReadyResponse"];
+                    "application/json": components["schemas"]["Readiness"];
                 };
             };
             /** @description Request Entity Too Large */
@@ -1765,7 +1764,7 @@ export interface operations {
             503: {
                 headers: {
                     /** @example 2 */
-                    "Retry-After"?: string;
+                    "Retry-After": string;
                     [name: string]: unknown;
                 };
                 content: {
