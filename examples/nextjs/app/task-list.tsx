@@ -109,7 +109,7 @@ export function TaskList({ userId }: { userId: string }) {
   }
 
   function setView(changes: Record<string, string>) {
-    const next = new URLSearchParams(parameters);
+    const next = new URLSearchParams(window.location.search); // `parameters` may lag behind it
     for (const [name, value] of Object.entries(changes)) next.set(name, value);
     for (const [name, value] of [...next]) if (!value) next.delete(name);
     window.history.replaceState(null, "", next.size ? `?${next}` : window.location.pathname);
