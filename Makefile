@@ -50,7 +50,7 @@ check: .venv/dev lint types ## Lint, types, tests and coverage: what CI runs
 
 integration: .venv/dev examples/nextjs/node_modules ## Run the README's commands, and the tests that need node, PgBouncer, nginx and Chromium
 	cd tests/integration && npm ci --no-audit --no-fund
-	$(BIN)/python -m pytest -m integration $(ARGS)
+	$(BIN)/python -m pytest -m integration --numprocesses 2 --dist loadfile $(ARGS)
 
 bench: .venv/dev ## Measure the service against the plan's code and a peer (Linux; needs wrk)
 	$(BIN)/python -m benchmarks.run

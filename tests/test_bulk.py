@@ -219,6 +219,7 @@ def test_tasks_of_other_users_are_untouched(
         assert after.model_dump() == task.model_dump()
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the database is not asked
 @each_act
 @pytest.mark.parametrize(
     ("query", "text"),

@@ -405,6 +405,7 @@ FORGED_OF_OTHER_SORTS = [
     [*({"cursor": cursor} for cursor in FORGED), *FORGED_OF_OTHER_SORTS],
     ids=lambda query: f"{query.get('sort', '')} {query['cursor'][:40]}",
 )
+@pytest.mark.parametrize("engine", ["postgresql", "sqlite"], indirect=True)
 def test_what_is_no_cursor_is_refused(alice: TestClient, query: dict[str, str]) -> None:
     answer = alice.get(TASKS, params=query)
 
@@ -444,6 +445,7 @@ def test_a_cursor_with_a_stray_character_is_refused(
 )
 @pytest.mark.parametrize("sort", ["created_at", "updated_at"])
 @pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize("engine", ["postgresql", "sqlite"], indirect=True)
 def test_an_odd_time_in_a_cursor_is_a_position_or_refused(
     client: TestClient, engine: Engine, time: str, sort: str, descending: bool
 ) -> None:

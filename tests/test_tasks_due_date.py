@@ -189,6 +189,7 @@ NO_DUE_DATES: list[Any] = [
 ]
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the database is not asked
 @pytest.mark.parametrize("value", NO_DUE_DATES, ids=lambda value: ascii(value)[:40])
 def test_what_is_no_due_date_is_refused(alice: TestClient, task: Task, value: Any) -> None:
     assert refusals(alice, task, "due_date", value) == [bad(DUE_DATE)] * 3

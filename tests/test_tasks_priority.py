@@ -54,5 +54,6 @@ def test_any_other_priority_is_refused(alice: TestClient, task: Task, value: Any
     ],
     ids=ascii,
 )
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the database is not asked
 def test_what_nearly_is_a_priority_is_refused(alice: TestClient, task: Task, value: Any) -> None:
     assert refusals(alice, task, "priority", value) == [bad(PRIORITY)] * 3

@@ -117,5 +117,6 @@ def test_ten_tags_are_the_limit_of_what_is_left(
     ],
     ids=lambda tags: ascii(tags)[:40],
 )
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the database is not asked
 def test_bad_tags_are_refused(alice: TestClient, task: Task, value: Any) -> None:
     assert refusals(alice, task, "tags", value) == [bad(TAGS)] * 3
