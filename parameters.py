@@ -16,6 +16,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
 )
 from pydantic.fields import FieldInfo
@@ -203,7 +204,7 @@ class ListParameters(Selection):
         description="The size of a page. Without it, the whole list comes.",
         examples=[20],
     )
-    cursor: str | None = Field(
+    cursor: Annotated[Position | None, WithJsonSchema({"type": "string"})] = Field(
         default=None, description="The `next_cursor` of the page before, in the same order."
     )
     offset: Annotated[int, Field(ge=0, le=OFFSET_MAX), BeforeValidator(_digits)] = Field(
@@ -219,12 +220,12 @@ class ListParameters(Selection):
             raise ValueError("contradicts sort")
         return order
 
-    @field_validator("cursor")
+    @field_validator("cursor", mode="plain")
     @classmethod
-    def _continues_this_order(cls, cursor: str, info: ValidationInfo) -> str:
+    def _position(cls, cursor: str, info: ValidationInfo) -> Position | None:
         if {"sort", "order"} <= info.data.keys():  # both were valid
-            position_of(cursor, _order_of(info.data["sort"], info.data["order"]))
-        return cursor
+            return position_of(cursor, _order_of(info.data["sort"], info.data["order"]))
+        return None
 
     @field_validator("offset")
     @classmethod
@@ -236,10 +237,6 @@ class ListParameters(Selection):
     @property
     def wanted_order(self) -> Order:
         return _order_of(self.sort, self.order)
-
-    @property
-    def after(self) -> Position | None:
-        return position_of(self.cursor, self.wanted_order) if self.cursor else None
 
 
 WHOLE_LIST = ListParameters()

@@ -83,7 +83,7 @@ class OwnTasks:
         found = [row for part in rows for row in part]
         shown = found[:limit]
         end = _position_of(shown[-1], order) if len(found) > limit else None
-        return Page(_parts_of(iter([[row[:-1] for row in shown]])), end)
+        return Page(_parts_of(iter([shown])), end)
 
     async def get(self, task_id: int) -> TaskRow | None:
         return _first_of(await self._run(statements.GET, task_id=task_id))
@@ -143,7 +143,7 @@ def _bound(selected: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _position_of(row: Any, order: Order) -> Position:
-    key = row[-1]
+    key = row[FIELDS.index(order.sort)] if row[-1] is None else row[-1]
     # Of the times that Python has not, infinity alone is exact. Any other is passed over in the
     # order's direction: no page comes twice.
     if key is INFINITY or (key is LATEST and not order.descending):
@@ -155,7 +155,7 @@ def _position_of(row: Any, order: Order) -> Position:
 
 def _parts_of(rows: Rows) -> Iterator[list[TaskRow]]:
     for part in rows:
-        tasks = [dict(zip(FIELDS, row, strict=True)) for row in part]
+        tasks = [dict(zip(FIELDS, row, strict=False)) for row in part]  # a page's rows have a key
         odd = [
             task
             for task, row in zip(tasks, part, strict=True)

@@ -145,6 +145,25 @@ def _contains_json(element: HasTags, compiler: SQLCompiler, **options: Any) -> s
     )
 
 
+class TextOfTime(FunctionElement[str]):
+    """A time as SQLite stores it: a text, which other code may write in another form. On PostgreSQL
+    null, since the time itself is exact, and is not to be parsed twice.
+    """
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(TextOfTime)
+def _null(element: TextOfTime, compiler: SQLCompiler, **options: Any) -> str:
+    return "NULL"
+
+
+@compiles(TextOfTime, "sqlite")
+def _stored_text(element: TextOfTime, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
 def _contains_text(column: ColumnElement[Any]) -> ColumnElement[bool]:
     return column.ilike(bindparam("only_search", type_=String), escape="\\")
 
@@ -219,15 +238,16 @@ class Shape(NamedTuple):
 
 @lru_cache(maxsize=256)  # a client can ask for thousands of shapes
 def list_of(shape: Shape) -> Scoped:
-    """The list of this shape. One that is limited has the key of its order as last column."""
+    """The list of this shape. One that is limited has the key of its order as last column, or null
+    where a field of the task is this key.
+    """
     key = _key_of(shape.order)
-    # SQLite's times are texts, which other code may write in another form: a position has the
-    # text as it is stored.
-    exact_key = type_coerce(key, String) if shape.order.sort in TIMES else key
-    statement = select(*COLUMNS, exact_key.label("key")) if shape.is_limited else select(*COLUMNS)
+    is_time = shape.order.sort in TIMES
+    shown_key = TextOfTime(key) if is_time else key
+    statement = select(*COLUMNS, shown_key.label("key")) if shape.is_limited else select(*COLUMNS)
     statement = statement.where(*_where(shape.conditions))
     if shape.has_position:
-        here = tuple_(exact_key, table.c.id)
+        here = tuple_(type_coerce(key, String) if is_time else key, table.c.id)
         position = tuple_(
             bindparam("position_key", type_=Integer if shape.order.sort == "priority" else String),
             bindparam("position_id", type_=BigInteger),

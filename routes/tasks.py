@@ -94,14 +94,11 @@ async def list_tasks(tasks: Tasks, request: Request) -> Response:
     """List the user's tasks, newest first unless asked otherwise; other parameters are ignored."""
     query = request.query_params
     wanted = ListParameters.of(query) if query else WHOLE_LIST
+    order = wanted.wanted_order
     page = await tasks.list(
-        wanted.selected,
-        wanted.wanted_order,
-        limit=wanted.limit,
-        after=wanted.after,
-        offset=wanted.offset,
+        wanted.selected, order, limit=wanted.limit, after=wanted.cursor, offset=wanted.offset
     )
-    next_cursor = cursor_of(wanted.wanted_order, page.end) if page.end else None
+    next_cursor = cursor_of(order, page.end) if page.end else None
     return successful_list(page.parts, "Tasks retrieved", next_cursor)
 
 
