@@ -1,6 +1,6 @@
 """One user's session over HTTP, which every server must answer as the contract says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -32,10 +32,13 @@ class Client:
         self._connection = connection
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
-    def send(self, method: str, path: str = "", body: object = None) -> Answer:
+    def send(
+        self, method: str, path: str = "", body: object = None, headers: Mapping[str, str] = {}
+    ) -> Answer:
         content = None if body is None else dumps(body)
+        sent = {**self._headers, **headers}
         began = perf_counter()
-        self._connection.request(method, f"/api/{self.user}/tasks{path}", content, self._headers)
+        self._connection.request(method, f"/api/{self.user}/tasks{path}", content, sent)
         response = self._connection.getresponse()
         answer = response.read()
         return Answer(response.status, answer, perf_counter() - began)

@@ -64,11 +64,15 @@ class Summary:
 
 @dataclass(frozen=True)
 class Target:
-    """A server under load, with the tokens that its users send."""
+    """A server under load, with the tokens that its users send.
+
+    With a query, it is asked for lists alone, with this query.
+    """
 
     name: str
     server: Server
     tokens: Mapping[str, str]
+    query: str | None = None
 
 
 def alternate(
@@ -90,9 +94,10 @@ def put_load_on(target: Target, database: Database, connections: int, seconds: i
     with NamedTemporaryFile("w", suffix=".txt") as tokens:
         tokens.writelines(f"{user} {target.tokens[user]}\n" for user in USERS)
         tokens.flush()
+        arguments = [tokens.name] if target.query is None else [tokens.name, target.query]
         cpu_before = target.server.cpu_seconds()
         output = subprocess.run(
-            [*command, "-s", MIX, target.server.url, "--", tokens.name],
+            [*command, "-s", MIX, target.server.url, "--", *arguments],
             check=True,
             capture_output=True,
             text=True,

@@ -22,7 +22,6 @@ from benchmarks.measures import add_rows  # noqa: E402
 from benchmarks.run import print_table  # noqa: E402
 from benchmarks.servers import SERVICE, Database, Server, postgresql, running  # noqa: E402
 
-LISTS_AT_ONCE = (1, 2, 4)
 PAUSE_SECONDS = 0.002  # between two requests of `/health`
 
 
@@ -32,7 +31,12 @@ def main() -> None:
     parser.add_argument(
         "--characters", type=int, default=47, help="of each description (default 47)"
     )
+    parser.add_argument(
+        "--at-once", type=int, nargs="+", default=[1, 2, 4], help="how many (default 1 2 4)"
+    )
+    parser.add_argument("--limit", type=int, help="of tasks in an answer (default: all)")
     options = parser.parse_args()
+    query = f"?limit={options.limit}" if options.limit else ""
     # Whatever ends the run, the servers end too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with TemporaryDirectory(prefix="tasks-bench-") as folder_name:
@@ -40,10 +44,11 @@ def main() -> None:
         with postgresql(folder) as database:
             with running(SERVICE, database.url(), folder):
                 pass  # it creates the table
-            for number in range(max(LISTS_AT_ONCE)):
+            for number in range(max(options.at_once)):
                 add_rows(database, _owner(number), options.tasks, "x" * options.characters)
-            rows = [_measure(database, folder, count) for count in LISTS_AT_ONCE]
-    heading = [f"lists of {options.tasks:,} tasks at once", "sent", "time", "memory", "its growth"]
+            rows = [_measure(database, folder, count, query) for count in options.at_once]
+    what = f"pages of {options.limit}" if options.limit else f"lists of {options.tasks:,} tasks"
+    heading = [f"{what} at once", "sent", "time", "memory", "its growth"]
     print_table([[*heading, "/health median", "/health worst"], *rows])
 
 
@@ -51,13 +56,13 @@ def _owner(number: int) -> str:
     return f"hoarder{number}"
 
 
-def _measure(database: Database, folder: Path, count: int) -> list[str]:
+def _measure(database: Database, folder: Path, count: int, query: str) -> list[str]:
     with running(SERVICE, database.url(), folder) as server, ThreadPoolExecutor(count) as clients:
         _list(server, "nobody")  # the first request makes what the others reuse
         before = server.memory_mb()
         server.forget_peak_memory()
         began = time.perf_counter()
-        lists = [clients.submit(_list, server, _owner(number)) for number in range(count)]
+        lists = [clients.submit(_list, server, _owner(number), query) for number in range(count)]
         delays = []
         while wait(lists, timeout=PAUSE_SECONDS).not_done:
             delays.append(_seconds_of_health(server))
@@ -85,9 +90,9 @@ def _seconds_of_health(server: Server) -> float:
     return time.perf_counter() - began
 
 
-def _list(server: Server, owner: str) -> bytes:
+def _list(server: Server, owner: str, query: str = "") -> bytes:
     with client_of(server, owner) as client:
-        answer = client.send("GET")
+        answer = client.send("GET", query)
         assert answer.status == 200, answer
         return answer.body
 

@@ -191,9 +191,9 @@ def measure_load(bench: Bench) -> Result:
     return Result(
         verdicts,
         [
-            *_load_table("64 connections", at_64),
-            *_load_table("256 connections", at_256, baseline=PEER)[1:],
-            *_load_table("1,000 connections", at_1000, baseline=PEER)[1:],
+            *load_table("64 connections", at_64),
+            *load_table("256 connections", at_256, baseline=PEER)[1:],
+            *load_table("1,000 connections", at_1000, baseline=PEER)[1:],
         ],
     )
 
@@ -210,7 +210,7 @@ def measure_load_far(bench: Bench) -> Result:
         f"{faster:.2f} x ({against_peer:.2f} x the peer)",
         faster >= 3,
     )
-    return Result([verdict], _load_table("64 connections, 10 ms", summaries))
+    return Result([verdict], load_table("64 connections, 10 ms", summaries))
 
 
 def measure_eddsa(bench: Bench) -> Result:
@@ -237,7 +237,7 @@ def measure_eddsa(bench: Bench) -> Result:
         f"{ratio:.2f} x",
         ratio <= 1.25 and not errors,
     )
-    return Result([verdict], _load_table("64 connections", summaries, baseline="HS256"))
+    return Result([verdict], load_table("64 connections", summaries, baseline="HS256"))
 
 
 def measure_long_list(bench: Bench) -> Result:
@@ -375,7 +375,7 @@ def _base64url(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _load_table(heading: str, summaries: Mapping[str, Summary], baseline: str = PLAN) -> Table:
+def load_table(heading: str, summaries: Mapping[str, Summary], baseline: str = PLAN) -> Table:
     base = summaries[baseline]
     rows = [
         [

@@ -1,7 +1,9 @@
 -- The load: 70 % list of 20 tasks, 15 % get, 8 % create, 3 % put, 2 % toggle, 2 % delete, in one
 -- shuffled order that is the same for every server. Every answer is checked. Needs `wrk -t1`.
 --
--- wrk -t1 … -s mix.lua <url> -- <file with a user and a token on each line>
+-- wrk -t1 … -s mix.lua <url> -- <file with a user and a token on each line> [<query>]
+--
+-- With a query (which may be empty), all requests are lists, with this query.
 --
 -- The rows are those of servers.py's SEED: 50 listed users with 20 tasks each, then the tasks that are
 -- edited, then those that are deleted. Tasks are created for a fourth kind of user, so a list has
@@ -33,7 +35,13 @@ sent, answered, wrong, first_wrong = {}, {}, 0, ""
 local threads = {}
 function setup(thread) table.insert(threads, thread) end
 
+local query = ""
+
 function init(args)
+  if args[2] then
+    query = args[2]
+    SHARES = { list = 100, get = 0, create = 0, put = 0, toggle = 0, delete = 0 }
+  end
   for line in io.lines(args[1]) do
     local user, token = line:match("^(%S+) (%S+)$")
     headers[user] = { Authorization = "Bearer " .. token, ["Content-Type"] = "application/json" }
@@ -59,7 +67,7 @@ local function listed(number) return "listed_" .. number % LISTED_USERS end
 local function edited(number) return "/" .. FIRST_EDITED + number % EDITED end
 
 local requests = {
-  list = function(number) return send("GET", listed(number), "") end,
+  list = function(number) return send("GET", listed(number), query) end,
   get = function(number)
     local task = math.floor(number / LISTED_USERS) % TASKS_EACH
     return send("GET", listed(number), "/" .. 1 + number % LISTED_USERS * TASKS_EACH + task)

