@@ -1,5 +1,4 @@
 import asyncio
-import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,15 +8,12 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
-from fastapi.testclient import TestClient
 from processes import start_python
-from sqlalchemy import Connection, Engine, event, inspect, text
+from sqlalchemy import Engine, event, inspect, text
 from sqlalchemy.engine import URL
-from sqlmodel import Session, SQLModel, create_engine
+from sqlmodel import Session, create_engine
 
-import auth
 import database
-import main
 import postgres
 from models import Task
 from settings import get_settings
@@ -156,66 +152,6 @@ def empty_schema(postgresql_url: URL) -> Iterator[str]:
     with engine.begin() as connection:
         connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
     engine.dispose()
-
-
-# --- how the list is read ---
-
-
-@pytest.fixture(scope="module")
-def large_table(postgresql_url: URL) -> Iterator[Connection]:
-    """100,000 tasks of 100 users, interleaved; some are completed. Nothing of it is committed."""
-    engine = create_engine(postgresql_url)
-    with engine.connect() as connection, connection.begin() as transaction:
-        connection.execute(text("CREATE SCHEMA large"))
-        connection.execute(text("SET LOCAL search_path TO large"))
-        connection.execute(text("SET LOCAL random_page_cost = 1.1"))
-        SQLModel.metadata.create_all(connection)
-        connection.execute(
-            text(
-                """
-                INSERT INTO tasks (user_id, title, completed, created_at, updated_at)
-                SELECT 'user_' || number % 100, 'Task ' || number, number / 100 % 3 = 0,
-                       timestamptz '2026-01-12' + number * interval '1 minute', now()
-                FROM generate_series(1, 100000) AS number
-                """
-            )
-        )
-        connection.execute(text("ANALYZE tasks"))
-        yield connection
-        transaction.rollback()
-    engine.dispose()
-
-
-def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for part in plan.get("Plans", []):
-        yield from nodes_of(part)
-
-
-@pytest.mark.parametrize(
-    ("query", "count"), [("", 1000), ("?filter=pending", 666), ("?filter=completed", 334)]
-)
-def test_the_list_is_read_from_an_index_on_the_user_and_not_sorted(
-    large_table: Connection, overrides: Overrides, query: str, count: int
-) -> None:
-    sent: list[tuple[str, Any]] = []
-    event.listen(
-        large_table, "before_cursor_execute", lambda *call: sent.append(call[2:4]), once=True
-    )
-    overrides[auth.get_current_user] = lambda: {"id": "user_42", "email": None}
-    overrides[database.get_db] = lambda: Session(large_table)
-
-    listed = TestClient(main.app).get(f"/api/user_42/tasks{query}").json()["data"]
-
-    [(sql, values)] = sent
-    explained = large_table.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {sql}", values).scalar_one()
-    plan = explained if isinstance(explained, list) else json.loads(explained)
-    nodes = list(nodes_of(plan[0]["Plan"]))
-    assert len(listed) == count
-    assert [node["Node Type"] for node in nodes] == ["Index Scan"]
-    assert "user_id" in nodes[0]["Index Cond"]
-    assert ("completed" in nodes[0]["Index Cond"]) is bool(query)
-    assert "Filter" not in nodes[0]
 
 
 # --- connections that died ---
