@@ -31,7 +31,7 @@ def test_the_page_shows_a_file_as_it_is(path: str) -> None:
 def test_the_examples_readme_names_every_file_of_code() -> None:
     readme = (EXAMPLE / "README.md").read_text(encoding="utf-8")
 
-    files = [*EXAMPLE.glob("app/**/*.ts*"), *EXAMPLE.glob("lib/*"), EXAMPLE / "setup.ts"]
+    files = [*EXAMPLE.glob("app/**/*.ts*"), *EXAMPLE.glob("lib/*"), EXAMPLE / "setup.mts"]
     named = {f"({path.relative_to(EXAMPLE).as_posix()})" for path in files}
     boilerplate = {"(app/layout.tsx)", "(app/providers.tsx)"}
     assert {name for name in named if name not in readme} == boilerplate
