@@ -9,10 +9,10 @@ import {
   useQueryClient,
 } from "@tanstack/react-query";
 import { useSearchParams } from "next/navigation";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useMemo, useRef, useState } from "react";
 import { type Answer, ApiError, type Changes, type NewTask, type Task, tasksOf } from "../lib/api";
 import { localDay } from "../lib/due";
-import { listKey, PAGE_SIZE, statsKey, tasksKey, type View, viewOf } from "../lib/view";
+import { listKey, PAGE_SIZE, statsKey, tasksKey, viewOf } from "../lib/view";
 import { Dialog } from "./dialog";
 import { TaskForm } from "./task-form";
 import { TaskItem } from "./task-item";
