@@ -109,7 +109,8 @@ def describe(engine: Engine) -> str:
     url = engine.url
     if url.get_backend_name() == "sqlite":
         return f"SQLite, {url.database or 'in memory'}"
-    return f"PostgreSQL, database {url.database} at {url.host or url.query['host']}"
+    hosts = str(url.query.get("host", url.host)).replace(",", ", ")
+    return f"PostgreSQL, database {url.database} at {hosts}"
 
 
 _versions = table("alembic_version", column("version_num"))

@@ -9,7 +9,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from psycopg2 import ProgrammingError
 from psycopg2.extensions import parse_dsn
@@ -33,6 +33,13 @@ VERSION_AND_SECRET = re.compile(r"\s*([+-]?[0-9]+)[^:]*:(.*)", re.DOTALL)
 
 # Uvicorn's STARTUP_FAILURE: uvicorn does not restart a worker that exits with this code.
 EXIT_CODE_NO_RESTART = 3
+
+# A URL with several hosts, in three parts, of which the second lists them as libpq has it:
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
+# SQLAlchemy does not read this; the user's part is what SQLAlchemy takes for it.
+SEVERAL_HOSTS = re.compile(
+    r"(\w[\w+]*://(?:[^:/]*(?::[^@]*)?@)?+)([^/?@]*,[^/?@]*)([/?].*)?", re.DOTALL
+)
 
 # Query parameters that hosts put into URLs for Prisma; libpq refuses a URL that has one.
 PRISMA_OPTIONS = frozenset({"pgbouncer", "connection_limit", "pool_timeout", "schema"})
@@ -98,9 +105,11 @@ def origin_regex(value: str) -> str:
 
 def database_url(value: str) -> URL:
     """Parse any PostgreSQL URL that Neon or another host hands out, or a URL of SQLite."""
+    # Neon's console also shows the URL as an argument of psql.
+    text = value.strip().removeprefix("psql ").strip(" '\"")
+    several = SEVERAL_HOSTS.fullmatch(text)
     try:
-        # Neon's console also shows the URL as an argument of psql.
-        url = make_url(value.strip().removeprefix("psql ").strip(" '\""))
+        url = make_url(f"{several[1]}{several[3] or ''}" if several else text)
     except (ArgumentError, ValueError):
         raise ValueError("is not a database URL") from None
     backend = url.drivername.lower().partition("+")[0]
@@ -113,12 +122,26 @@ def database_url(value: str) -> URL:
     if value.count("@") > 1:
         # SQLAlchemy takes what follows the first @ for the host, which the log shows.
         raise ValueError("has an @ in its password, which must be written as %40")
+    if several:
+        url = url.update_query_dict(_hosts_and_ports(several[2]))
     return _postgresql_url(url)
 
 
+def _hosts_and_ports(listed: str) -> dict[str, str]:
+    """Split `a:5432,[::1]:5433,c` as libpq does: into `a,::1,c` and `5432,5433,`."""
+    try:
+        options = parse_dsn(f"postgresql://{listed}/")
+    except ProgrammingError:
+        raise ValueError("lists its hosts in a form that libpq does not read") from None
+    return {name: options[name] for name in ("host", "port")}
+
+
 def _postgresql_url(url: URL) -> URL:
-    if not url.host and "host" not in url.query:
-        raise ValueError("names no host")
+    hosts = url.query.get("host")
+    if isinstance(hosts, tuple) and "port" not in url.query:
+        # SQLAlchemy's spelling `?host=a:5432&host=[::1]:5433`, of which it misreads the last.
+        listed = ",".join(quote(host, safe=":[]") for host in hosts)
+        url = url.update_query_dict(_hosts_and_ports(listed))
     # SQLAlchemy's default driver for postgresql:// is psycopg 3.
     url = url.set(drivername="postgresql+psycopg2").difference_update_query(PRISMA_OPTIONS)
     for option in url.query:
@@ -128,7 +151,13 @@ def _postgresql_url(url: URL) -> URL:
             raise ValueError(f"has an unknown option: {option}") from None
     if url.query.get("sslmode", "prefer") not in SSL_MODES:
         raise ValueError(f"has an unknown sslmode; known are {', '.join(SSL_MODES)}")
-    if url.port is not None and not 0 < url.port <= PORT_MAX:
+    try:
+        _, options = url.get_dialect()().create_connect_args(url)
+    except ArgumentError:
+        raise ValueError("names ports that are none, or do not fit its hosts") from None
+    if not all(options.get("host", "").split(",")):
+        raise ValueError("names no host, or an empty one")
+    if not all(0 < int(port or 1) <= PORT_MAX for port in str(options.get("port", "")).split(",")):
         raise ValueError(f"has a port beyond {PORT_MAX}")
     return url
 

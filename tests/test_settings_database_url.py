@@ -1,12 +1,14 @@
 """`NEON_DATABASE_URL` and `DATABASE_URL`: their forms, and which of the two counts."""
 
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 from processes import ROOT, start_python
 from sqlalchemy.engine import URL
 from users import PASSWORD
 
+from database import describe, make_engine
 from settings import get_settings
 
 
@@ -46,6 +48,63 @@ def test_every_form_of_a_postgresql_url_reaches_the_same_database(
     )
 
 
+TWO_HOSTS = {"host": "a,b", "port": "5432,5433"}
+
+
+@pytest.mark.parametrize(
+    ("written", "options"),
+    [
+        ("a:5432,b:5433/db", TWO_HOSTS),
+        ("a:5432,b:5433/db?target_session_attrs=read-write&sslmode=require", TWO_HOSTS),
+        ("a,b:5433/db", {"host": "a,b", "port": ",5433"}),
+        ("a:5432,b/db", {"host": "a,b", "port": "5432,"}),
+        ("a,b,c/db", {"host": "a,b,c", "port": ",,"}),
+        ("[::1]:5432,[2001:db8::1],b:1/db", {"host": "::1,2001:db8::1,b", "port": "5432,,1"}),
+        ("%2Frun%2Fpostgresql,b:5433/db", {"host": "/run/postgresql,b", "port": ",5433"}),
+        # SQLAlchemy's own spellings.
+        ("/db?host=a:5432&host=b:5433", TWO_HOSTS),
+        ("/db?host=a:5432&host=b:5433&target_session_attrs=read-write", TWO_HOSTS),
+        ("/db?host=a&host=b:5433", {"host": "a,b", "port": ",5433"}),
+        ("/db?host=[::1]:5432&host=b", {"host": "::1,b", "port": "5432,"}),
+        ("/db?host=/run/postgresql&host=b:5433", {"host": "/run/postgresql,b", "port": ",5433"}),
+        ("/db?host=a,b&port=5432,5433", TWO_HOSTS),
+    ],
+)
+@pytest.mark.parametrize(
+    ("scheme", "user", "password"),
+    [
+        ("postgresql", "alice:p%40ss%2Fw%2Crd@", "p@ss/w,rd"),
+        ("postgres", "alice:p,q/r:s@", "p,q/r:s"),
+        ("postgresql+asyncpg", "alice@", None),
+    ],
+)
+def test_several_hosts_are_those_that_libpq_reads(
+    environment: pytest.MonkeyPatch,
+    *,
+    scheme: str,
+    user: str,
+    password: str | None,
+    written: str,
+    options: dict[str, str],
+) -> None:
+    environment.setenv("NEON_DATABASE_URL", f"{scheme}://{user}{written}")
+
+    url = get_settings().database
+
+    _, given = url.get_dialect()().create_connect_args(url)
+    query = dict(parse_qsl(written.partition("?")[2]))
+    expected = {"user": "alice", "password": password, "dbname": "db", **query, **options}
+    assert {"password": None, **given} == expected
+
+
+def test_the_start_names_several_hosts_and_no_password(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("NEON_DATABASE_URL", f"postgres://alice:{PASSWORD}@a:5432,[::1]:1/db")
+
+    described = describe(make_engine(get_settings().database))
+
+    assert described == "PostgreSQL, database db at a, ::1"
+
+
 def test_a_pooled_host_and_a_port_are_kept(environment: pytest.MonkeyPatch) -> None:
     value = "postgres://alice:x@ep-x-pooler.aws.neon.tech:6543/db?sslmode=require"
     environment.setenv("NEON_DATABASE_URL", value)
@@ -56,9 +115,10 @@ def test_a_pooled_host_and_a_port_are_kept(environment: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("written", "password"), [("p%40ss%2Fw%25rd", "p@ss/w%rd"), ("%23%3F%3A", "#?:")]
+    ("written", "password"),
+    [("p%40ss%2Fw%25rd", "p@ss/w%rd"), ("%23%3F%3A", "#?:"), ("p,q/r", "p,q/r")],
 )
-def test_an_encoded_password_is_decoded(
+def test_a_password_is_decoded(
     environment: pytest.MonkeyPatch, written: str, password: str
 ) -> None:
     environment.setenv("NEON_DATABASE_URL", f"postgres://alice:{written}@host/db")
