@@ -8,6 +8,7 @@ wait without a thousand threads. Outside a greenlet the callback blocks its thre
 import asyncio
 import logging
 import select
+import socket
 import sys
 import time
 from contextvars import ContextVar
@@ -39,6 +40,8 @@ REPORT_SECONDS = 1
 # The longest that a blocking call waits for PostgreSQL: for a new connection, which resumes a
 # suspended Neon, or for a statement at the start, unless it migrates.
 BLOCKING_SECONDS = 5
+# The longest that connecting waits for one address of several.
+ADDRESS_SECONDS = 2
 # The longest that a migration waits for a table, and that requests wait behind it for the same.
 MIGRATION_LOCK_SECONDS = 0.5
 A_DAY_SECONDS = 24 * 3600
@@ -81,6 +84,10 @@ deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 def is_transient(sqlstate: str) -> bool:
     """Whether the error passes without a change of the code or of the database."""
     return sqlstate[:2] in TRANSIENT_CLASSES or sqlstate in TRANSIENT_STATES
+
+
+# Options by which libpq itself chooses among several addresses.
+LIBPQ_CHOOSES = frozenset({"hostaddr", "service", "load_balance_hosts"})
 
 
 class OwnConnection(PsycopgConnection):
@@ -149,7 +156,7 @@ def make_engine(url: URL, **pool_options: Any) -> Engine:
     )
     engine.dialect.do_ping = _is_open  # type: ignore[method-assign, assignment]
     event.listen(engine, "first_connect", _warn_of_encoding)
-    event.listen(engine, "do_connect", _connect_in_thread)
+    event.listen(engine, "do_connect", _connect)
     event.listen(engine, "handle_error", _invalidate)
     return engine
 
@@ -163,6 +170,7 @@ def make_migration_engine(url: URL) -> Engine:
         connect_args=CONNECT_ARGS,
         poolclass=NullPool,
     )
+    event.listen(engine, "do_connect", _connect)
     event.listen(engine, "connect", _make_patient)
     return engine
 
@@ -193,15 +201,77 @@ def _warn_of_encoding(connection: Any, record: object) -> None:
         )
 
 
-def _connect_in_thread(
+def _connect(
     dialect: Dialect, record: object, args: list[Any], options: dict[str, Any]
-) -> PsycopgConnection | None:
-    # libpq blocks while it resolves names, and ignores `connect_timeout` when it is asynchronous.
+) -> PsycopgConnection:
+    connect = partial(_connect_to_any, options)
     if in_greenlet():
-        connect = partial(psycopg2.connect, *args, **options)
+        # Resolving names blocks.
         connection: PsycopgConnection = await_only(run_sync(connect, abandon_on_cancel=True))
         return connection
-    return None
+    return connect()
+
+
+# When attempts were last silent, by their address and port.
+_silent: dict[tuple[Any, Any], float] = {}
+
+
+def _connect_to_any(options: dict[str, Any]) -> PsycopgConnection:
+    """Try one address after the other, those that were silent last.
+
+    libpq ignores `connect_timeout` when it is asynchronous, as it is here: the first silent address
+    would take all the time.
+    """
+    attempts = _attempts(options)
+    attempts.sort(key=lambda attempt: _silent.get(_place(attempt), 0))
+    limit = ADDRESS_SECONDS if len(attempts) > 1 else BLOCKING_SECONDS
+    end = min(time.monotonic() + BLOCKING_SECONDS, deadline.get())
+    refusals = []
+    for attempt in attempts:
+        began = time.monotonic()
+        outer_deadline = deadline.set(min(began + limit, end))
+        try:
+            connection: PsycopgConnection = psycopg2.connect(**attempt)
+        except psycopg2.OperationalError as error:
+            refusals.append(str(error).strip().partition("\n")[0])
+            if time.monotonic() - began >= limit:
+                _silent[_place(attempt)] = time.monotonic()
+        else:
+            _silent.pop(_place(attempt), None)
+            return connection
+        finally:
+            deadline.reset(outer_deadline)
+    raise psycopg2.OperationalError("; ".join(dict.fromkeys(refusals)))
+
+
+def _attempts(options: dict[str, Any]) -> list[dict[str, Any]]:
+    """Make options of their own for each address of each host."""
+    if options.keys() & LIBPQ_CHOOSES or options.get("target_session_attrs") == "prefer-standby":
+        return [options]
+    hosts = options["host"].split(",")
+    ports = str(options.get("port", "")).split(",")
+    if len(ports) == 1:
+        ports *= len(hosts)
+    return [
+        {**options, "host": host, "hostaddr": address, "port": port}
+        for host, port in zip(hosts, ports, strict=True)
+        for address in _addresses(host)
+    ]
+
+
+def _addresses(host: str) -> list[Any]:
+    """Resolve `host`. Gives None for the folder of a socket, and for a name that libpq reports."""
+    if host.startswith(("/", "@")):
+        return [None]
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return [None]
+    return list(dict.fromkeys(address[0] for *_, address in found))
+
+
+def _place(attempt: dict[str, Any]) -> tuple[Any, Any]:
+    return attempt.get("hostaddr") or attempt["host"], attempt.get("port")
 
 
 def _invalidate(context: ExceptionContext) -> None:

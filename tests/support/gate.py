@@ -17,6 +17,7 @@ class Gate:
 
     def __init__(self, port_behind: int) -> None:
         self.port = free_port()
+        self.accepted = 0
         self._port_behind = port_behind
         self._listener: socket.socket | None = None
         self._silent = Event()
@@ -56,6 +57,7 @@ class Gate:
                 front, _ = listener.accept()
             except OSError:
                 return  # refuses from now on
+            self.accepted += 1
             self._sockets.append(front)
             if self._silent.is_set():
                 continue
