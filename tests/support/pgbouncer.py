@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -18,14 +19,31 @@ SERVER_CONNECTIONS = 5
 
 
 class PgBouncer:
-    """PgBouncer before a cluster, but for its mode as it is by default."""
+    """PgBouncer before a cluster, but for its mode, and what else is named, as it is by default."""
 
-    def __init__(self, folder: Path, cluster: Cluster, pool_mode: str = "transaction") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cluster: Cluster,
+        pool_mode: str = "transaction",
+        server_login_retry: int = 15,
+    ) -> None:
         self.port = free_port()
         self._folder = folder
-        users = folder / "users.txt"
-        users.write_text(f'"{ROLE}" ""\n')
+        self._pool_mode = pool_mode
+        self._server_login_retry = server_login_retry
         self._configuration = folder / "pgbouncer.ini"
+        self._write(cluster)
+        self.start()
+
+    def lead_to(self, cluster: Cluster) -> None:
+        """Point it to another cluster, while it serves."""
+        self._write(cluster)
+        self._process.send_signal(signal.SIGHUP)
+
+    def _write(self, cluster: Cluster) -> None:
+        users = self._folder / "users.txt"
+        users.write_text(f'"{ROLE}" ""\n')
         self._configuration.write_text(
             f"""
 [databases]
@@ -36,11 +54,11 @@ listen_port = {self.port}
 unix_socket_dir =
 auth_type = trust
 auth_file = {users}
-pool_mode = {pool_mode}
+pool_mode = {self._pool_mode}
 default_pool_size = {SERVER_CONNECTIONS}
+server_login_retry = {self._server_login_retry}
 """
         )
-        self.start()
 
     def start(self) -> None:
         program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
