@@ -25,7 +25,11 @@ from auth import get_current_user
 from settings import StartupError, get_settings
 
 log = logging.getLogger("tasks.database")
+server_log = logging.getLogger("tasks.server")
 settings_log = logging.getLogger("tasks.settings")
+
+# Whose classes protocol.py changes.
+UVICORN_VERSION = "0.54.0"
 
 # The pauses between the attempts.
 DELAYS_SECONDS = (0.5, 1, 2, 4, 4, 4, 4)
@@ -84,7 +88,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 20, 20)
-    yield
+    with _bounded_connections():
+        yield
     gc.set_threshold(*thresholds)
     database.engine.dispose()
 
@@ -141,6 +146,28 @@ def _advice_on(reason: str) -> str | None:
                 setting=get_settings().database_setting,
             )
     return None
+
+
+@contextmanager
+def _bounded_connections() -> Iterator[None]:
+    """Bound what uvicorn's connections hold, where uvicorn is the server."""
+    uvicorn = sys.modules.get("uvicorn")
+    if uvicorn is None:
+        yield
+    elif uvicorn.__version__ != UVICORN_VERSION:
+        server_log.warning(
+            "Connections are not bounded: protocol.py was written for uvicorn %s, and this is %s."
+            " Install requirements.txt, or put the service behind a proxy",
+            UVICORN_VERSION,
+            uvicorn.__version__,
+        )
+        yield
+    else:
+        # Another version may lack what this module imports.
+        from protocol import bounded_connections  # noqa: PLC0415
+
+        with bounded_connections():
+            yield
 
 
 @contextmanager

@@ -320,6 +320,22 @@ def test_pipelined_requests_are_answered_in_turn(server: Server) -> None:
     assert titles == [b"Buy groceries", b"Bake a cake", b"Bake a cake"]
 
 
+def test_a_head_that_is_too_long_never_takes_the_place_of_the_answer_before(
+    server: Server,
+) -> None:
+    user, task = server.new_task()
+
+    with server.connect() as connection, sqlite3.connect(server.file) as database:
+        database.execute("BEGIN EXCLUSIVE")  # the answer to a write has to wait
+        connection.send(request("PATCH", f"{task}/complete", user))
+        connection.send_to_closed(b"GET /" + b"x" * 150_000)
+        database.rollback()
+        head = connection.head()
+
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert server.service.client.get(task, headers=bearer(user)).json()["data"]["completed"]
+
+
 AMBIGUOUS = {
     "both lengths": b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
     "both, the other way around": b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",

@@ -4,12 +4,15 @@ import gc
 from pathlib import Path
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
+from log_lines import kept_lines
 from processes import start_python
 from six_endpoints import WRITTEN, contents, drive_all_six_endpoints
 from sqlalchemy import Engine
 from sqlmodel import Session, SQLModel
 from users import bearer
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 import main
 
@@ -33,6 +36,30 @@ def test_the_lifespan_leaves_the_garbage_collectors_thresholds_as_they_were() ->
         assert gc.get_threshold() != before
 
     assert gc.get_threshold() == before
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_lifespan_leaves_uvicorns_connections_as_they_were() -> None:
+    before = HttpToolsProtocol.__init__
+
+    with TestClient(main.app):
+        assert HttpToolsProtocol.__init__ is not before
+
+    assert HttpToolsProtocol.__init__ is before
+
+
+@pytest.mark.usefixtures("engine")
+def test_connections_of_another_uvicorn_are_left_alone_and_the_log_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(uvicorn, "__version__", "1.0.0")
+    before = HttpToolsProtocol.__init__
+
+    with kept_lines("tasks.server") as lines, TestClient(main.app):
+        assert HttpToolsProtocol.__init__ is before
+
+    (line,) = lines
+    assert "Connections are not bounded: protocol.py was written for uvicorn" in str(line)
 
 
 OVERRIDES = """
