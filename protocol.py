@@ -1,6 +1,6 @@
 """What a connection may hold: uvicorn's HTTP protocol on httptools, within bounds.
 
-httptools has no limit of the bytes before a body, and uvicorn parses
+httptools has no limit of the bytes before a body, takes trailers for headers, and uvicorn parses
 requests without end while the answers to earlier ones are not read. Each let one connection without
 a token fill a worker. The server's parser h11 has limits of its own.
 """
@@ -106,6 +106,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.unfinished = 0
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        # Trailers are added to `self.headers`, and must not count as headers (RFC 9110, 6.5.1).
+        self.scope["headers"] = self.headers.copy()
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)

@@ -320,6 +320,46 @@ def test_pipelined_requests_are_answered_in_turn(server: Server) -> None:
     assert titles == [b"Buy groceries", b"Bake a cake", b"Bake a cake"]
 
 
+# What follows a chunked body
+
+
+def test_trailers_are_no_headers(server: Server) -> None:
+    user, task = server.new_task()
+    trailers = request("", "", user).partition(b"\r\n")[2]
+    head = request("PATCH", f"{task}/complete", more=b"Transfer-Encoding: chunked\r\n")
+
+    with server.connect() as connection:
+        connection.send(head + b"0\r\n" + trailers)
+        refused = connection.answer()
+        connection.send(head)
+        connection.send(b"0\r\n")
+        connection.send(trailers)
+        refused_again = connection.answer()
+
+    assert refused.status_code == refused_again.status_code == 401
+    stored = server.service.client.get(task, headers=bearer(user)).json()["data"]
+    assert stored["completed"] is False
+
+
+def test_an_idempotency_key_and_a_request_id_in_trailers_have_no_effect(server: Server) -> None:
+    user, _ = server.new_task()
+    more = b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+    create = (
+        request("POST", f"/api/{user}/tasks", user, more)
+        + b'd\r\n{"title":"x"}\r\n0\r\nIdempotency-Key: one\r\nX-Request-ID: mine\r\n\r\n'
+    )
+
+    with server.connect() as connection:
+        connection.send(create)
+        first = connection.answer()
+        connection.send(create)
+        second = connection.answer()
+
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json()["data"]["id"] != second.json()["data"]["id"]
+    assert "mine" not in (first.headers["X-Request-ID"], second.headers["X-Request-ID"])
+
+
 def test_a_head_that_is_too_long_never_takes_the_place_of_the_answer_before(
     server: Server,
 ) -> None:
