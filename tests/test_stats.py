@@ -136,10 +136,11 @@ def test_stats_are_one_statement_that_is_scoped_to_the_tokens_user(
         assert owners_in(sql) == [repr(OWNER)]
 
 
-def test_stats_are_one_round_trip(proxy: CountingProxy, far_client: TestClient) -> None:
+@pytest.mark.parametrize("query", ["", "?filter=pending&search=b&due_after=2026-12-01"])
+def test_stats_are_one_round_trip(proxy: CountingProxy, far_client: TestClient, query: str) -> None:
     statuses = []
 
-    trips = trips_of(proxy, lambda: statuses.append(far_client.get(STATS).status_code))
+    trips = trips_of(proxy, lambda: statuses.append(far_client.get(STATS + query).status_code))
 
     assert (trips, statuses) == (1, [200])
 
