@@ -14,7 +14,7 @@ from middleware import (
     SmugglingGuard,
 )
 from openapi import DocumentedAPI, documented
-from routes import health, tasks
+from routes import docs, health, tasks
 from settings import get_settings
 
 
@@ -31,6 +31,7 @@ app: FastAPI = TasksAPI(
     servers=[{"url": "/", "description": "Where this document comes from"}],
     lifespan=lifespan,
     responses=documented(PayloadTooLarge, ServerError),
+    docs_url=None,  # routes/docs.py
     redoc_url=None,
     redirect_slashes=False,
     exception_handlers=EXCEPTION_HANDLERS,
@@ -64,3 +65,4 @@ app.add_middleware(OneLineStartupFailure)
 
 app.include_router(tasks.router)
 app.include_router(health.router)
+app.include_router(docs.router)

@@ -28,7 +28,7 @@ async def index(request: Request) -> Index:
     prefix = request.scope.get("root_path", "")
     return Index(
         name=request.app.title,
-        docs=prefix + request.app.docs_url,
+        docs=f"{prefix}/docs",
         openapi=prefix + request.app.openapi_url,
         health=f"{prefix}/health",
     )

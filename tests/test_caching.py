@@ -30,6 +30,7 @@ def test_nothing_on_the_way_may_keep_personal_data(
         ("HEAD", "/health", 200),
         ("GET", "/ready", 200),
         ("GET", "/docs", 200),
+        ("GET", "/docs/swagger-ui.css", 200),
         ("GET", "/openapi.json", 200),
     ],
 )

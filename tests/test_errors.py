@@ -16,7 +16,7 @@ from auth import get_current_user
 Overrides = dict[Callable[..., Any], Callable[..., Any]]
 
 
-# Every method that each path has. FastAPI adds HEAD to its own two pages.
+# Every method that each path has. FastAPI adds HEAD to its own page.
 METHODS = {
     "/": {"GET", "HEAD"},
     TASKS: {"GET", "POST", "DELETE"},
@@ -29,6 +29,8 @@ METHODS = {
     "/health": {"GET", "HEAD"},
     "/ready": {"GET", "HEAD"},
     "/docs": {"GET", "HEAD"},
+    "/docs/swagger-ui.css": {"GET", "HEAD"},
+    "/docs/swagger-ui-bundle.js": {"GET", "HEAD"},
     "/openapi.json": {"GET", "HEAD"},
 }
 ALL_METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"}

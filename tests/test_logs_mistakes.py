@@ -154,7 +154,7 @@ def test_the_log_has_a_path_that_is_not_there_and_the_one_that_is(
     assert logged_errors == [f"No such path: {words}"]
 
 
-WORDS = {"api", "tasks", "stats", "complete", "health", "ready", "docs", "oauth2-redirect"}
+WORDS = {"api", "tasks", "stats", "complete", "health", "ready", "docs"}
 WORDS |= {"openapi.json", "auth", "null", "todo", "toggle", "undefined", "user", "v1", "", "*"}
 
 

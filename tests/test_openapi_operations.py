@@ -2,10 +2,7 @@
 
 import pytest
 from endpoints import Endpoint, each_endpoint, each_endpoint_of_one_task
-from fastapi.testclient import TestClient
 from openapi_document import Document, operation_of
-
-import main
 
 OPERATIONS = {
     ("get", "/api/{user_id}/tasks"): "list_tasks",
@@ -80,11 +77,3 @@ def test_headers_are_described(document: Document, endpoint: Endpoint) -> None:
     assert "Retry-After" in responses["503"]["headers"]
     if endpoint.name == "create_task":
         assert "Location" in responses["201"]["headers"]
-
-
-def test_the_page_shows_the_document() -> None:
-    response = TestClient(main.app).get("/docs")
-
-    assert response.status_code == 200
-    assert response.headers["Content-Type"].startswith("text/html")
-    assert "/openapi.json" in response.text
