@@ -63,10 +63,8 @@ def documented_headers(examples: Mapping[str, str]) -> dict[str, Any]:
     return {"headers": headers} if headers else {}
 
 
-def documented_parameters(model: type[BaseModel], **examples: Any) -> dict[str, Any]:
-    """The `openapi_extra` of an operation that reads its query parameters by this model, with
-    examples beside those of the model's fields.
-    """
+def documented_parameters(model: type[BaseModel]) -> dict[str, Any]:
+    """The `openapi_extra` of an operation that reads its query parameters by this model."""
     schemas = model.model_json_schema(ref_template=REF_TEMPLATE)["properties"]
     parameters = []
     for field_name, field in model.model_fields.items():
@@ -75,8 +73,8 @@ def documented_parameters(model: type[BaseModel], **examples: Any) -> dict[str, 
         # Null is Python's word for absent.
         schema = schema.get("anyOf", [schema])[0]
         schema.pop("description", None)
-        if shown := [examples[field_name]] if field_name in examples else field.examples:
-            schema["examples"] = shown
+        if field.examples:
+            schema["examples"] = field.examples
         parameter = {"in": "query", "required": field.is_required(), "schema": schema}
         parameters.append({"name": name, "description": field.description, **parameter})
         parameters += [

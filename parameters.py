@@ -247,9 +247,12 @@ class BulkSelection(Selection):
     were meant.
     """
 
-    filter: Filter = Field(
+    # Tools that import the document fill in the first value: the one that costs least if a request
+    # is sent as it was imported.
+    filter: Literal["completed", "true", "pending", "active", "false", "all"] = Field(
         validation_alias=AliasChoices("filter", "status"),
-        description="`all`, `pending` (also `active`, `false`) or `completed` (also `true`) ones.",
+        description="`completed` (also `true`), `pending` (also `active`, `false`) or `all` ones.",
+        examples=["completed"],
     )
 
     @classmethod

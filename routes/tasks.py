@@ -214,7 +214,7 @@ async def get_task_stats(tasks: Tasks, request: Request) -> Response:
     response_model=TasksCompletedResponse,
     responses=documented_success({"updated": 3}, "3 tasks marked as completed")
     | documented(INVALID_COMPLETED, INVALID_FILTER),
-    openapi_extra=documented_parameters(BulkSelection, filter="pending"),
+    openapi_extra=documented_parameters(BulkSelection),
 )
 async def complete_tasks(
     wanted: Annotated[TasksCompletion, documented_body(COMPLETION)], tasks: Tasks, request: Request
@@ -229,7 +229,7 @@ async def complete_tasks(
     "",
     response_model=TasksDeletedResponse,
     responses=documented_success({"deleted": 3}, "3 tasks deleted") | documented(INVALID_FILTER),
-    openapi_extra=documented_parameters(BulkSelection, filter="completed"),
+    openapi_extra=documented_parameters(BulkSelection),
 )
 async def delete_tasks(tasks: Tasks, request: Request) -> Response:
     """Delete all tasks that the parameters select for good."""

@@ -152,6 +152,17 @@ def test_only_what_changes_many_tasks_needs_a_filter(
     assert required == ([] if method == "get" else ["filter"])
 
 
+@pytest.mark.parametrize(("method", "path"), [("patch", f"{LIST}/complete"), ("delete", LIST)])
+def test_the_first_value_of_a_filter_that_is_needed_reaches_completed_tasks_alone(
+    document: Document, method: str, path: str
+) -> None:
+    schema = query_of(document, method, path)[0]["schema"]
+
+    assert schema["enum"] == ["completed", "true", "pending", "active", "false", "all"]
+    assert schema["examples"] == ["completed"]
+    assert "default" not in schema
+
+
 def test_the_key_is_described_where_it_counts(document: Document) -> None:
     described = {
         (method, path): parameter

@@ -749,13 +749,13 @@ export interface operations {
     delete_tasks: {
         parameters: {
             query: {
-                /** @description `all`, `pending` (also `active`, `false`) or `completed` (also `true`) ones. */
-                filter: "all" | "pending" | "active" | "false" | "completed" | "true";
+                /** @description `completed` (also `true`), `pending` (also `active`, `false`) or `all` ones. */
+                filter: "completed" | "true" | "pending" | "active" | "false" | "all";
                 /**
                  * @deprecated
                  * @description Another name for `filter`, which counts if both are there.
                  */
-                status?: "all" | "pending" | "active" | "false" | "completed" | "true";
+                status?: "completed" | "true" | "pending" | "active" | "false" | "all";
                 /** @description In any letter case. */
                 priority?: components["schemas"]["Priority"];
                 /** @description May stand several times: tasks that have them all. */
@@ -1535,13 +1535,13 @@ export interface operations {
     complete_tasks: {
         parameters: {
             query: {
-                /** @description `all`, `pending` (also `active`, `false`) or `completed` (also `true`) ones. */
-                filter: "all" | "pending" | "active" | "false" | "completed" | "true";
+                /** @description `completed` (also `true`), `pending` (also `active`, `false`) or `all` ones. */
+                filter: "completed" | "true" | "pending" | "active" | "false" | "all";
                 /**
                  * @deprecated
                  * @description Another name for `filter`, which counts if both are there.
                  */
-                status?: "all" | "pending" | "active" | "false" | "completed" | "true";
+                status?: "completed" | "true" | "pending" | "active" | "false" | "all";
                 /** @description In any letter case. */
                 priority?: components["schemas"]["Priority"];
                 /** @description May stand several times: tasks that have them all. */
