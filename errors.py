@@ -12,7 +12,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from database import DatabaseUnavailable, UnstorableText
-from logs import describe_unknown_path
+from logs import masked_path
 from models import DESCRIPTION_MAX, IDEMPOTENCY_KEY_MAX, TAG_MAX, TAGS_MAX, TITLE_MAX
 from schemas import LIMIT_MAX, OFFSET_MAX, SEARCH_MAX, ErrorCode
 
@@ -163,10 +163,8 @@ async def on_http_exception(request: Request, error: StarletteHTTPException) -> 
     known = BY_STATUS.get(error.status_code)
     if known:
         if known is PathNotFound:
-            routes = iter_route_contexts(request.app.routes)
-            paths = (getattr(route, "path_format", "/") for route in routes)
-            known_paths = [path for path in paths if path != "/"]
-            log.info("No such path: %s", describe_unknown_path(_path_in_app(request), known_paths))
+            path = masked_path(_path_in_app(request))
+            log.info("No such path: %s; /docs lists those that are there", path)
         return error_response(known(headers=error.headers or {}))
     status = HTTPStatus(error.status_code)
     return _shaped(status, status.phrase, status.name, error.headers)

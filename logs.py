@@ -2,8 +2,8 @@
 
 A request's line names the route, never the path, which holds the user's id. Of the client's own
 input, the line holds the method and a well-formed `X-Request-ID` alone. A path that is not there is
-shown without the segments that may be a user's id. An OpenTelemetry span names
-the route too, and neither path nor query.
+shown without the segments that may be a user's id. An OpenTelemetry span names the route too, and
+neither path nor query.
 """
 
 import json
@@ -11,10 +11,8 @@ import logging
 import re
 import sqlite3
 import traceback
-from collections.abc import Iterable
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from difflib import get_close_matches
 
 import psycopg2
 from fastapi.exceptions import ValidationException
@@ -79,37 +77,16 @@ def _is_no_handshake(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith('%s - "WebSocket %s"')
 
 
-# Segments of a path that are shown, beside those of the paths that are there: what front ends ask
-# for by mistake. Any other segment may be a user's id.
-USUAL_SEGMENTS = frozenset({"auth", "null", "todo", "toggle", "undefined", "user", "v1"})
+# What is shown of a path that is not there. Any other segment may be a user's id.
+SHOWN_SEGMENTS = frozenset({"", "api", "tasks", "stats", "complete"})
 SEGMENTS_MAX = 8
-PARAMETER = re.compile(r"\{\w+\}")
 
 
-def describe_unknown_path(path: str, known_paths: Iterable[str]) -> str:
-    """Say which path was asked for, with its unusual segments masked, and which one is like it."""
-    masked_paths = {PARAMETER.sub("*", known): known for known in known_paths}
-    stems = USUAL_SEGMENTS | {_stem(part) for known in masked_paths for part in known.split("/")}
+def masked_path(path: str) -> str:
     _, *segments = path.split("/")
-    shown = [part if _stem(part) in stems else "*" for part in segments[:SEGMENTS_MAX]]
-    shown += ["..."] if len(segments) > SEGMENTS_MAX else []
-    masked = "".join(f"/{part}" for part in shown)
-    if shown[:2] == ["api", "auth"]:
-        hint = "Better Auth's own paths are those of the front end (BETTER_AUTH_URL)"
-    elif similar := get_close_matches(_plain(masked), masked_paths, n=1):
-        hint = f"there is {masked_paths[similar[0]]}"
-    else:
-        hint = "/docs lists those that are there"
-    return f"{masked}; {hint}"
-
-
-def _plain(path: str) -> str:
-    return re.sub("/+", "/", path.lower()).removesuffix("/")
-
-
-def _stem(segment: str) -> str:
-    """Reduce a segment to a form that singular, plural and capitals share."""
-    return segment.lower().removesuffix("s")
+    shown = [part if part in SHOWN_SEGMENTS else "*" for part in segments[:SEGMENTS_MAX]]
+    rest = "/..." if len(segments) > SEGMENTS_MAX else ""
+    return "".join(f"/{part}" for part in shown) + rest
 
 
 # Exceptions whose texts may quote users' data: SQL with its values, a whole body, a key.
