@@ -22,7 +22,7 @@ import database
 import hosts
 import logs
 from auth import get_current_user
-from settings import StartupError, get_settings
+from settings import SECRET_CHARACTERS_MIN, StartupError, get_settings, misspelt_names
 
 log = logging.getLogger("tasks.database")
 server_log = logging.getLogger("tasks.server")
@@ -66,9 +66,18 @@ ADVICE = {
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings = get_settings()
     logs.configure(settings.log_format)
+    for name, resembled in misspelt_names():
+        settings_log.warning("%s in .env is no setting: is it meant for %s?", name, resembled)
     # A test that overrides these needs neither secrets nor a database.
     if get_current_user not in app.dependency_overrides:
         settings.required_secret()
+        for secret in settings.short_secrets():
+            settings_log.warning(
+                "%s has fewer than %s characters, so that whoever has a token can guess it: give"
+                " both sides a new one (openssl rand -base64 32)",
+                secret,
+                SECRET_CHARACTERS_MIN,
+            )
         settings_log.info(
             "Tokens: issued by %r, whose keys are at %s, or HS256 with the shared secret."
             " Origins: %s",
@@ -78,7 +87,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         )
     if database.get_db not in app.dependency_overrides:
         log.info("Database: %s", database.describe(database.engine))
-        if database.engine.dialect.name == "sqlite":
+        is_told = hosts.place() and settings.database_is_default
+        if database.engine.dialect.name == "sqlite" and not is_told:
             log.warning("Tasks are kept in a local file; for PostgreSQL, set NEON_DATABASE_URL")
         for warning in hosts.misplaced_defaults(settings):
             log.warning(warning)

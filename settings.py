@@ -4,13 +4,17 @@ Values come from the process environment or from `.env` beside this file; an emp
 "not set". This module opens no connection.
 """
 
+import logging
 import re
 import sys
+from collections.abc import Iterator
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
+from dotenv.parser import parse_stream
 from psycopg2 import ProgrammingError
 from psycopg2.extensions import parse_dsn
 from pydantic import (
@@ -27,9 +31,11 @@ from sqlalchemy.exc import ArgumentError
 
 HERE = Path(__file__).resolve().parent
 PLACEHOLDER_SECRET = "your-32-char-secret-here"  # noqa: S105 (refused as a secret)
+# What Better Auth itself asks for. Whoever has a token can try secrets until one has signed it.
+SECRET_CHARACTERS_MIN = 32
 
 # Better Auth reads the version with JavaScript's parseInt, which ignores what follows the digits.
-VERSION_AND_SECRET = re.compile(r"\s*([+-]?[0-9]+)[^:]*:(.*)", re.DOTALL)
+VERSION_AND_SECRET = re.compile(r"\s*([+-]?[0-9]{1,18})(?![0-9])[^:]*:(.*)", re.DOTALL)
 
 # Uvicorn's STARTUP_FAILURE: uvicorn does not restart a worker that exits with this code.
 EXIT_CODE_NO_RESTART = 3
@@ -48,6 +54,8 @@ PORT_MAX = 65535
 # Origins of nobody: a regex that matches one of them would match those of everybody. `null` is what
 # browsers send for pages of no origin, a sandboxed frame's for example.
 STRANGERS = ("https://nobody.example", "http://nobody.example", "null")
+# Better Auth's and Payload's own names in a shared `.env`: they resemble settings, and are none.
+NAMES_OF_OTHERS = frozenset({"BETTER_AUTH_KV_URL", "DATABASE_URI"})
 
 
 class StartupError(Exception):
@@ -57,8 +65,12 @@ class StartupError(Exception):
 def http_url(value: str) -> str:
     if not value.isprintable() or any(map(str.isspace, value)):
         raise ValueError("must not contain white space or control characters")
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+    try:
+        parts = urlsplit(value)
+        is_http = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # of a port or an IPv6 address
+        is_http = False
+    if not is_http:
         raise ValueError("must be an http or https URL, for example http://localhost:3000")
     if parts.username or parts.password:
         raise ValueError("must not contain a user name or password")
@@ -289,6 +301,38 @@ class Settings(BaseSettings):
             )
         return secrets[0]
 
+    def short_secrets(self) -> Iterator[str]:
+        """Name the secrets that are easier to guess than Better Auth's own would be."""
+        alone = self.better_auth_secret and self.better_auth_secret.get_secret_value()
+        if alone and not alone.isspace() and len(alone) < SECRET_CHARACTERS_MIN:
+            yield "BETTER_AUTH_SECRET"
+        for position, secret in enumerate(self.better_auth_secrets, 1):
+            if len(secret.get_secret_value()) < SECRET_CHARACTERS_MIN:
+                yield f"Entry {position} of BETTER_AUTH_SECRETS"
+
+
+def misspelt_names() -> Iterator[tuple[str, str]]:
+    """The names in `.env` that are no settings and resemble one, each with that one."""
+    file = Settings.model_config["env_file"]
+    if not isinstance(file, Path) or not file.is_file():
+        return
+    known = [name.upper() for name in Settings.model_fields]
+    with file.open(encoding="utf-8") as lines:
+        names = dict.fromkeys(binding.key for binding in parse_stream(lines) if binding.key)
+    for name in names:
+        if name.upper() not in NAMES_OF_OTHERS.union(known):
+            for resembled in get_close_matches(name.upper(), known, n=1, cutoff=0.9):
+                yield name, resembled
+
+
+def _name_dotenv(record: logging.LogRecord) -> bool:
+    """Say which file it is whose line python-dotenv cannot parse."""
+    record.msg = f".env: {record.msg}"
+    return True
+
+
+logging.getLogger("dotenv.main").addFilter(_name_dotenv)
+
 
 @lru_cache
 def get_settings() -> Settings:
@@ -297,7 +341,8 @@ def get_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         faults = (
-            f"{str(fault['loc'][0]).upper()} {fault['msg'].removeprefix('Value error, ')}"
+            f"{str(fault['loc'][0]).upper()}"
+            f" {fault['msg'].removeprefix('Value error, ').replace('Input should be', 'must be')}"
             for fault in error.errors(include_input=False, include_url=False)
         )
         reason = "; ".join(dict.fromkeys(faults))

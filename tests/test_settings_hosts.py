@@ -89,5 +89,22 @@ def test_the_start_warns_once_of_each(app_folder: Path, tmp_path: Path) -> None:
     with Service(app_folder, tmp_path / "log", environment) as service:
         log = service.wait_until_started().log()
 
-    warned = [line for line in log.splitlines() if "This is Render" in line]
-    assert ["WARNING" in line for line in warned] == [True, True]
+    warned = [line for line in log.splitlines() if "WARNING" in line]
+    assert ["This is Render" in line for line in warned] == [True, True]
+
+
+def test_a_local_file_that_is_named_is_warned_of_on_a_host_too(
+    app_folder: Path, tmp_path: Path
+) -> None:
+    environment = {
+        "BETTER_AUTH_SECRET": SECRET,
+        "BETTER_AUTH_URL": FRONT_END,
+        "NEON_DATABASE_URL": f"sqlite:///{tmp_path / 'tasks.db'}",
+        "RENDER": "true",
+    }
+
+    with Service(app_folder, tmp_path / "log", environment) as service:
+        log = service.wait_until_started().log()
+
+    [warned] = [line for line in log.splitlines() if "WARNING" in line]
+    assert "Tasks are kept in a local file" in warned

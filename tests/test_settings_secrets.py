@@ -1,6 +1,10 @@
 """`BETTER_AUTH_SECRET` and `BETTER_AUTH_SECRETS`."""
 
+import re
+from pathlib import Path
+
 import pytest
+from service import Service
 from users import PASSWORD, SECRET
 
 from settings import PLACEHOLDER_SECRET, StartupError, get_settings
@@ -68,6 +72,35 @@ def test_a_secret_of_white_space_is_none(environment: pytest.MonkeyPatch) -> Non
 
     with pytest.raises(StartupError, match="BETTER_AUTH_SECRET is not set"):
         get_settings().required_secret()
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"BETTER_AUTH_SECRET": "x" * 31}, ["BETTER_AUTH_SECRET"]),
+        ({"BETTER_AUTH_SECRET": "ä" * 31}, ["BETTER_AUTH_SECRET"]),
+        ({"BETTER_AUTH_SECRET": "x" * 32}, []),
+        (
+            {"BETTER_AUTH_SECRETS": f"3:{'x' * 31},2:{'x' * 32},1:xyz"},
+            ["Entry 1 of BETTER_AUTH_SECRETS", "Entry 3 of BETTER_AUTH_SECRETS"],
+        ),
+        (
+            {"BETTER_AUTH_SECRET": "xyz", "BETTER_AUTH_SECRETS": "1:xyz"},
+            ["BETTER_AUTH_SECRET", "Entry 1 of BETTER_AUTH_SECRETS"],
+        ),
+        # White space is no secret.
+        ({"BETTER_AUTH_SECRET": "  ", "BETTER_AUTH_SECRETS": f"1:{'x' * 32}"}, []),
+    ],
+)
+def test_the_start_warns_of_each_short_secret_without_its_value(
+    app_folder: Path, tmp_path: Path, settings: dict[str, str], named: list[str]
+) -> None:
+    with Service(app_folder, tmp_path / "log", settings) as service:
+        log = service.wait_until_started().log()
+
+    warned = re.findall(r"WARNING tasks\.settings (.*) has fewer than 32 characters", log)
+    assert warned == named
+    assert not re.search("x{3}|xyz|ä", log)
 
 
 def test_secrets_do_not_show_in_the_settings(environment: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,10 @@ LETS_STRANGERS_IN = [
             )
         ),
         ("BETTER_AUTH_URL", "http://app.example:port"),
+        ("BETTER_AUTH_URL", "http://app.example:70000"),
+        ("BETTER_AUTH_URL", "http://[app.example"),
+        ("LOG_FORMAT", "xml"),
+        *(("DATABASE_POOL_SIZE", value) for value in ("0", "1001", "many", "1.5")),
         ("BETTER_AUTH_JWKS_URL", "nonsense"),
         ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "app.example"),
@@ -83,8 +87,21 @@ def test_a_setting_that_cannot_be_right_ends_the_process_with_one_line_that_name
     assert ended.value.code not in {None, 0}
     assert output.out == ""
     [line] = output.err.splitlines()
-    assert re.search(rf"\b{name}\b", line)
+    verbs = "must|is|has|names|holds|lets"
+    assert re.match(rf"Configuration error: {name} ({verbs}) ", line)
     assert PASSWORD not in line
+
+
+def test_a_choice_is_told_with_what_can_be_chosen(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("LOG_FORMAT", "xml")
+
+    with pytest.raises(SystemExit):
+        get_settings()
+
+    told = capsys.readouterr().err
+    assert told == "Configuration error: LOG_FORMAT must be 'text' or 'json'\n"
 
 
 def test_importing_the_app_with_a_bad_setting_ends_with_one_line(app_folder: Path) -> None:
