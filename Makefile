@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+WEB_PORT ?= 3000
 ARGS ?=
 # The tests wait more than they work: more workers than cores.
 WORKERS ?= 4
@@ -17,19 +18,44 @@ endif
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run example token migrate test check lint types integration bench cluster
+.PHONY: help run example token migrate test check lint types integration bench cluster \
+	free-port free-web-port newer-node
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: .venv/run .env ## Start the server on PORT (default 8000); it reloads when the code changes
+run: free-port .venv/run .env ## Start the server on PORT (default 8000); it reloads when the code changes
 	$(BIN)/uvicorn main:app --reload --port $(PORT)
 
-example: .venv/run .env examples/nextjs/node_modules ## Start it with a front end: http://localhost:3000 (needs node)
+example: free-port free-web-port newer-node .venv/run .env examples/nextjs/node_modules ## Start it with a front end on WEB_PORT: http://localhost:3000 (needs node)
 	cd examples/nextjs && npm run setup
-	@trap 'kill $$api' EXIT; $(BIN)/uvicorn main:app --port $(PORT) & api=$$!; \
-	cd examples/nextjs && NEXT_TELEMETRY_DISABLED=1 NEXT_PUBLIC_API_URL=http://localhost:$(PORT) \
-		npm run dev -- --port 3000
+	@# The page of a server that has ended would use another one on the same port.
+	@export BETTER_AUTH_URL=http://localhost:$(WEB_PORT); \
+	$(BIN)/uvicorn main:app --port $(PORT) & api=$$!; \
+	(cd examples/nextjs && NEXT_TELEMETRY_DISABLED=1 NEXT_PUBLIC_API_URL=http://localhost:$(PORT) \
+		exec node node_modules/next/dist/bin/next dev --port $(WEB_PORT)) & web=$$!; \
+	trap 'kill $$api $$web 2>/dev/null; wait' EXIT; trap 'exit 130' INT TERM; \
+	while kill -0 $$api && kill -0 $$web; do sleep 1; done 2>/dev/null; \
+	echo "The server or the front end has ended, and so does the other" >&2; exit 1
+
+# Asked before anything is installed or started: the page would use the server that is there.
+define refuse_taken_port
+@for host in 127.0.0.1 ::1; do \
+	! $(PYTHON) -c 'import socket, sys; socket.create_connection((sys.argv[1], $($(1))), 1)' $$host 2>/dev/null \
+	|| { echo "Port $($(1)) is taken: make $(strip $(MAKECMDGOALS) $(filter-out $(1)=%,$(MAKEOVERRIDES))) $(1)=$$(($($(1)) + 1))" >&2; exit 1; }; \
+done
+endef
+
+free-port:
+	$(call refuse_taken_port,PORT)
+
+free-web-port:
+	$(call refuse_taken_port,WEB_PORT)
+
+newer-node:
+	@command -v npm >/dev/null \
+	&& node -e 'process.exit(process.versions.node.localeCompare("20.9", "en", {numeric: true}) < 0 ? 1 : 0)' \
+	|| { echo "node 20.9 or newer is needed, with npm (https://nodejs.org); found: $$(node --version 2>/dev/null || echo none)" >&2; exit 1; }
 
 token: .venv/run .env ## Print a token for USER_ID (default demo), good for an hour
 	@$(BIN)/python dev_token.py
@@ -71,11 +97,11 @@ types: .venv/dev
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make $(or $(MAKECMDGOALS),run) PYTHON=python3.13")'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@echo "Installing the requirements into .venv" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt >&2
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt >&2
 	@touch $@
 
 .venv/dev: requirements-dev.txt requirements-otel.txt .venv/run
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt >&2
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt >&2
 	@touch $@
 
 examples/nextjs/node_modules: examples/nextjs/package-lock.json

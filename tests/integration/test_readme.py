@@ -198,3 +198,28 @@ def test_the_api_pages_code_shows_a_day_and_a_local_time_alike_in_every_zone(zon
     )
 
     assert node.stdout.splitlines() == ["1 Dec 2026", "1 Dec 2026, 09:00"]
+
+
+@pytest.mark.parametrize(
+    ("version", "is_enough"),
+    [("18.20.8", False), ("20.8.1", False), ("20.9.0", True), ("20.10.0", True), ("24.1.0", True)],
+)
+def test_the_example_takes_node_20_9_and_newer_ones(
+    tmp_path: Path, version: str, is_enough: bool
+) -> None:
+    pretend = tmp_path / "pretend.cjs"
+    pretend.write_text(
+        'Object.defineProperty(process, "versions",'
+        f' {{ value: {{ ...process.versions, node: "{version}" }} }});'
+    )
+
+    make = subprocess.run(
+        ["make", "newer-node"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "NODE_OPTIONS": f"--require {pretend}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+
+    assert (make.returncode == 0) == is_enough
