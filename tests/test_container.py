@@ -123,10 +123,25 @@ def graceful_seconds() -> int:
     return int(seconds)
 
 
-def test_compose_sets_only_what_is_read() -> None:
-    environment = COMPOSE["services"]["api"]["environment"]
+def test_compose_hands_on_every_setting_and_has_a_database_of_its_own() -> None:
+    environment = dict(COMPOSE["services"]["api"]["environment"])
 
-    assert set(environment) <= {name.upper() for name in Settings.model_fields} | OTHER_VARIABLES
+    assert environment.pop("NEON_DATABASE_URL") == "postgresql://tasks:tasks@postgres/tasks"
+    # DATABASE_URL is not looked at beside NEON_DATABASE_URL.
+    names = {name.upper() for name in Settings.model_fields} - {"NEON_DATABASE_URL", "DATABASE_URL"}
+    assert set(environment) == names | OTHER_VARIABLES
+    for name, value in environment.items():
+        assert value is None or value.startswith(f"${{{name}:-")
+
+
+def test_compose_asks_for_a_secret_under_either_name() -> None:
+    assert COMPOSE["x-required"].startswith("${BETTER_AUTH_SECRET:-${BETTER_AUTH_SECRETS:?")
+
+
+def test_compose_listens_for_this_machine_alone() -> None:
+    [port] = COMPOSE["services"]["api"]["ports"]
+
+    assert port == f"127.0.0.1:${{PORT:-8000}}:{values('EXPOSE')[0]}"
 
 
 def test_compose_starts_the_service_when_its_database_answers() -> None:
