@@ -98,7 +98,8 @@ class OwnTasks:
         values = {"now": utc_now(), "key": once.key, "mark": mark, **new}
         [[row]] = await self._run(statements.CREATE_ONCE, **values)
         *columns, stored_mark = row
-        if not stored_mark.startswith(digest):
+        # Another writer may have stored a key without a mark.
+        if stored_mark is None or not stored_mark.startswith(digest):
             return None
         return Created(_task_of(columns), is_replay=stored_mark != mark)
 

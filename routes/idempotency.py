@@ -23,7 +23,7 @@ def idempotency_key_of(request: Request) -> str | None:
     sent = request.headers.getlist("idempotency-key")
     if not sent:
         return None
-    key = sent[0]
+    key = sent[0].strip(" \t")
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
     if len(sent) > 1 or not VISIBLE_ASCII.fullmatch(key):

@@ -233,6 +233,25 @@ def test_one_pair_of_quotes_is_taken_off(client: TestClient, key: str, same: str
     assert id_of(first) == id_of(again)
 
 
+@pytest.mark.parametrize("around", [" {}", "{} ", "\t{}", "{}\t", " \t {} \t ", ' "{}"\t'])
+def test_white_space_around_a_key_is_no_part_of_it(client: TestClient, around: str) -> None:
+    first = create(client, "a-key")
+    again = create(client, around.format("a-key"))
+
+    assert (is_replay(first), is_replay(again)) == (False, True)
+    assert id_of(again) == id_of(first)
+
+
+def test_a_task_that_another_writer_gave_the_key_is_another_task(
+    alice: TestClient, stored: Callable[..., Task]
+) -> None:
+    stored(title=MILK["title"], idempotency_key="a-key", idempotency_mark=None)
+
+    answer = create(alice, "a-key")
+
+    assert (answer.status_code, answer.json()) == REUSED
+
+
 @pytest.mark.parametrize("key", ["x", "~", "!", '"', "x" * 255, "".join(map(chr, range(33, 127)))])
 def test_a_key_has_1_to_255_visible_characters(client: TestClient, key: str) -> None:
     first = create(client, key)
