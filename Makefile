@@ -110,5 +110,6 @@ examples/nextjs/node_modules: examples/nextjs/package-lock.json
 
 .env:
 	@echo "Writing .env with a new secret" >&2
-	@$(PYTHON) -c "import pathlib, secrets; example = pathlib.Path('.env.example').read_text(encoding='utf-8'); \
-	pathlib.Path('.env').write_text(example.replace('your-32-char-secret-here', secrets.token_urlsafe(32)), encoding='utf-8')"
+	@$(PYTHON) -c "import os, pathlib, secrets; example = pathlib.Path('.env.example').read_text(encoding='utf-8'); \
+	mine = lambda path, flags: os.open(path, flags, 0o600); \
+	open('.env', 'x', encoding='utf-8', opener=mine).write(example.replace('your-32-char-secret-here', secrets.token_urlsafe(32)))"

@@ -1,6 +1,10 @@
 """`.env`, and the example of one."""
 
 import re
+import shutil
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,7 @@ from processes import ROOT, start_python
 from service import Service
 from users import SECRET
 
-from settings import Settings
+from settings import PLACEHOLDER_SECRET, Settings
 
 
 def test_the_example_has_a_line_for_every_setting() -> None:
@@ -19,6 +23,21 @@ def test_the_example_has_a_line_for_every_setting() -> None:
     assert sorted(set(named)) == sorted(name.upper() for name in Settings.model_fields)
     assert re.search(r"^# ?NEON_DATABASE_URL=", example, re.MULTILINE)
     assert not re.search(r"^NEON_DATABASE_URL=", example, re.MULTILINE)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no umask")
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_make_writes_a_secret_that_nobody_else_may_read(tmp_path: Path, umask: int) -> None:
+    shutil.copy(ROOT / ".env.example", tmp_path)
+
+    make = ["make", f"--makefile={ROOT / 'Makefile'}", f"PYTHON={sys.executable}", ".env"]
+    subprocess.run(make, cwd=tmp_path, umask=umask, check=True)
+
+    written = tmp_path / ".env"
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    [secret] = re.findall("^BETTER_AUTH_SECRET=(.*)$", written.read_text(), re.MULTILINE)
+    assert len(secret) > 32
+    assert secret != PLACEHOLDER_SECRET
 
 
 def test_the_environment_comes_before_the_file(app_folder: Path) -> None:

@@ -14,6 +14,7 @@ if (!existsSync(".env.local")) {
   writeFileSync(
     ".env.local",
     `BETTER_AUTH_SECRET=${secret}\nBETTER_AUTH_URL=http://localhost:3000\nNEXT_PUBLIC_API_URL=http://localhost:8000\n`,
+    { mode: 0o600 },
   );
 }
 nextEnv.loadEnvConfig(process.cwd());
