@@ -34,8 +34,9 @@ PLACEHOLDER_SECRET = "your-32-char-secret-here"  # noqa: S105 (refused as a secr
 # What Better Auth itself asks for. Whoever has a token can try secrets until one has signed it.
 SECRET_CHARACTERS_MIN = 32
 
-# Better Auth reads the version with JavaScript's parseInt, which ignores what follows the digits.
-VERSION_AND_SECRET = re.compile(r"\s*([+-]?[0-9]{1,18})(?![0-9])[^:]*:(.*)", re.DOTALL)
+# Better Auth reads the version with JavaScript's parseInt, which ignores what follows the digits,
+# and for which more than 308 of them are infinity.
+VERSION_AND_SECRET = re.compile(r"\s*([+-]?[0-9]{1,308})(?![0-9])[^:]*:(.*)", re.DOTALL)
 
 # Uvicorn's STARTUP_FAILURE: uvicorn does not restart a worker that exits with this code.
 EXIT_CODE_NO_RESTART = 3

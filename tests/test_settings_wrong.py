@@ -104,6 +104,20 @@ def test_a_choice_is_told_with_what_can_be_chosen(
     assert told == "Configuration error: LOG_FORMAT must be 'text' or 'json'\n"
 
 
+def test_a_version_that_javascript_takes_for_no_number_is_refused_in_our_words(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("BETTER_AUTH_SECRETS", f"2:{PASSWORD},{'9' * 5000}:{PASSWORD}")
+
+    with pytest.raises(SystemExit):
+        get_settings()
+
+    assert capsys.readouterr().err == (
+        "Configuration error: BETTER_AUTH_SECRETS must be of the form 2:new,1:old,"
+        " which its entry 2 is not\n"
+    )
+
+
 def test_importing_the_app_with_a_bad_setting_ends_with_one_line(app_folder: Path) -> None:
     url = f"mysql://alice:{PASSWORD}@host/db"
 
