@@ -29,7 +29,7 @@ from sqlmodel import Session, create_engine
 import postgres
 from admission import Overloaded, Turns
 from models import Task
-from settings import get_settings
+from settings import StartupError, get_settings
 
 log = logging.getLogger("tasks.database")
 
@@ -147,6 +147,7 @@ def _migrate() -> None:
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
     from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
 
     with migration_connection() as connection:
         # Another worker may have migrated meanwhile, and to a later revision.
@@ -155,7 +156,12 @@ def _migrate() -> None:
             log.info("Migrating the tables from revision %s to %s", revision or "none", REVISION)
             config = Config(attributes={"connection": connection})
             config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-            command.upgrade(config, REVISION)
+            try:
+                command.upgrade(config, REVISION)
+            except CommandError as refusal:
+                raise StartupError(
+                    f"The database cannot be used ({describe(engine)}): {refusal}"
+                ) from None
         connection.execute(TABLES_REVISION)  # fails if a column is missing all the same
 
 

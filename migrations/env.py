@@ -11,11 +11,22 @@ from alembic.operations import MigrationScript
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, String, inspect, text
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 
 import database
+
+# Whether two ids that differ in their letter case alone are one. No row is needed to ask: the texts
+# take the collation, and on PostgreSQL the type, of the column.
+MERGES_USERS = text(
+    "SELECT count(DISTINCT user_id) = 1 FROM"
+    " (SELECT user_id FROM tasks WHERE 1 = 0 UNION ALL SELECT 'a' UNION ALL SELECT 'A') AS ids"
+)
+CURE = {
+    "postgresql": 'ALTER TABLE tasks ALTER user_id TYPE VARCHAR(255) COLLATE "default"',
+    "sqlite": "copy the tasks into a table whose user_id has no COLLATE",
+}
 
 
 def run_on(connection: Connection) -> None:
@@ -26,6 +37,25 @@ def run_on(connection: Connection) -> None:
         render_item=render,
     )
     context.run_migrations()
+    # Last, as it reads the table: of a missing right, the migrations' own error tells more. What is
+    # refused is rolled back.
+    refuse_merged_users(connection)
+
+
+def refuse_merged_users(connection: Connection) -> None:
+    """Refuse a table that takes the ids of two users for one: they would share their tasks."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    tables = inspect(connection)
+    if not tables.has_table("tasks"):
+        return
+    columns = {column["name"]: column["type"] for column in tables.get_columns("tasks")}
+    # A UUID, for one, has no letter case. SQLite takes any text whatever the type.
+    is_text = is_sqlite or isinstance(columns["user_id"], String)
+    if is_text and connection.scalar(MERGES_USERS):
+        raise CommandError(
+            "tasks.user_id compares without letter case, so that users would share their tasks: "
+            + CURE[connection.dialect.name]
+        )
 
 
 def number(

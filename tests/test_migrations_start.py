@@ -1,6 +1,7 @@
 """A start that migrates, or must not: beside 1.0.0, beside later versions, with few rights."""
 
 import io
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
@@ -220,6 +221,48 @@ def test_a_lost_column_is_still_a_bug_to_everybody_else(
         answer = service.client.get(TASKS, headers=bearer())
 
     assert refusal(answer) == (500, "SERVER_ERROR")
+
+
+# --- a table that merges users ---
+
+
+@pytest.fixture
+def caseless(tmp_path: Path) -> Place:
+    """A table of 1.0.0 but for `user_id`, which compares without letter case."""
+    place = on_sqlite(tmp_path / "tasks.db")
+    for statement in TABLES["1.0.0's"]["sqlite"]:
+        place.run(statement.replace("user_id VARCHAR(255)", "user_id VARCHAR(255) COLLATE NOCASE"))
+    return place
+
+
+# PostgreSQL's ways to compare so are not in the server that the tests bring:
+# integration/test_caseless_user_ids.py.
+def test_a_start_on_a_table_that_takes_two_users_for_one_says_so(
+    caseless: Place, run_service: RunService
+) -> None:
+    with run_service(NEON_DATABASE_URL=caseless.url) as service:
+        line = last_words(service)
+
+    assert line.endswith(
+        "tasks.user_id compares without letter case, so that users would share their tasks:"
+        " copy the tasks into a table whose user_id has no COLLATE"
+    )
+    assert caseless.run("SELECT name FROM sqlite_schema WHERE name = 'alembic_version'") == []
+
+
+def test_a_migration_by_hand_of_a_table_that_takes_two_users_for_one_says_so(
+    caseless: Place, app_folder: Path
+) -> None:
+    shutil.copy(ROOT / "pyproject.toml", app_folder)
+
+    alembic = start_python(
+        app_folder, "-m", "alembic", "upgrade", "head", NEON_DATABASE_URL=caseless.url
+    )
+
+    output, errors = alembic.communicate()
+    assert alembic.returncode
+    assert "FAILED: tasks.user_id compares without letter case" in output + errors
+    assert "Traceback" not in output + errors
 
 
 # --- others at the same time ---
