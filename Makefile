@@ -74,7 +74,7 @@ check: .venv/dev lint types ## Lint, types, tests and coverage: what CI runs
 	$(BIN)/python -m slipcover --branch --skip-covered --fail-under 95 \
 		--merge .coverage.json --out .coverage.json
 
-integration: .venv/dev examples/nextjs/node_modules ## Run the README's commands, and the tests that need node, PgBouncer, nginx and Chromium
+integration: .venv/dev examples/nextjs/node_modules ## Run the README's commands, and the tests that need node, PgBouncer, nginx, Chromium and buildah
 	cd tests/integration && npm ci --no-audit --no-fund
 	$(BIN)/python -m pytest -m integration --numprocesses 2 --dist loadfile $(ARGS)
 

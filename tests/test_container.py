@@ -1,4 +1,4 @@
-"""Container, CI and their files: what stands in them, and what would be in the image."""
+"""Container, CI and their files: what stands in them."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from image import command, context, values
+from image import command, values
 from pages import PAGES, fences, sections, tables
 from processes import ROOT
 
@@ -49,16 +49,6 @@ def test_a_file_of_yaml_fits_its_schema(file: str) -> None:
     checked = run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", SCHEMAS[file], file)
 
     assert checked.returncode == 0, checked.stdout + checked.stderr
-
-
-def test_the_image_holds_the_code_that_runs_and_nothing_else() -> None:
-    modules = [*ROOT.glob("*.py"), *ROOT.glob("routes/*.py"), ROOT / "requirements.txt"]
-    migrations = ROOT / "migrations"
-    modules += [migrations / "script.py.mako", *migrations.rglob("*.py")]
-
-    assert [str(path) for path in context()] == sorted(
-        path.relative_to(ROOT).as_posix() for path in modules
-    )
 
 
 def test_ci_runs_on_the_oldest_python_and_on_that_of_the_image() -> None:

@@ -1,25 +1,28 @@
-"""The Dockerfile, read and followed without Docker: its steps run in a folder instead of an image.
-
-What it cannot show is the base image: the steps run on this machine's Python and shell.
-"""
+"""The Dockerfile: what stands in it, and the image that buildah makes of it, without a registry."""
 
 import json
 import os
-import re
-import shutil
 import subprocess
-import sys
-from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from processes import ROOT
 
 DOCKERFILE = ROOT / "Dockerfile"
-# How this machine reaches a package index.
-NETWORK = re.compile(r"PIP_\w+|\w+_PROXY|SSL_CERT_\w+", re.IGNORECASE)
-# The folders that the Dockerfile makes. The others of its paths are the base image's.
-MADE = re.compile(r"(?<![\w./])/(?=(?:app|build|opt)\b)")
+# What the base image has of Debian's packages. Debian's Python is older than the one that is named.
+BASE_PACKAGES = "python3-pip,python-is-python3,ca-certificates"
+PIP_CONFIGURATION = "etc/pip.conf"
+AUTHORITIES = "etc/ssl/certs/ca-certificates.crt"
+# What an engine does for `--read-only --tmpfs /tmp --security-opt no-new-privileges --user`. The
+# command is process 1, to which signals mean what they mean in a container.
+START = """
+mount --bind "$0" "$0"
+mount -t proc proc "$0/proc"
+mount --rbind /dev "$0/dev"
+mount -t tmpfs tmpfs "$0/tmp"
+mount -o remount,bind,ro "$0"
+exec setpriv --no-new-privs unshare --root="$0" "$@"
+"""
 
 
 class Instruction(NamedTuple):
@@ -38,127 +41,100 @@ def values(name: str) -> list[str]:
     return [instruction.value for instruction in instructions() if instruction.name == name]
 
 
-def context() -> list[PurePosixPath]:
-    """The files that `COPY . ./` copies: those that .dockerignore leaves."""
-    rules = [rule for rule in (ROOT / ".dockerignore").read_text().splitlines() if rule[:1] != "#"]
-    # `os.walk` does not mind folders that other tests remove meanwhile.
-    files = (
-        PurePosixPath(Path(folder, name).relative_to(ROOT))
-        for folder, _, names in os.walk(ROOT)
-        for name in names
-    )
-    return sorted(path for path in files if not is_ignored(path, rules))
-
-
-def is_ignored(path: PurePosixPath, rules: list[str]) -> bool:
-    """The last rule that fits the path, or a folder above it, counts."""
-    ignored = False
-    for rule in rules:
-        pattern = rule.removeprefix("!").rstrip("/").split("/")
-        if pattern[0] == "**":
-            fits = any(fnmatchcase(part, pattern[1]) for part in path.parts)
-        else:
-            parts = path.parts[: len(pattern)]
-            fits = len(parts) == len(pattern) and all(map(fnmatchcase, parts, pattern))
-        if fits:
-            ignored = not rule.startswith("!")
-    return ignored
-
-
-class Image:
-    """What the Dockerfile makes, in `folder` instead of at the root of an image."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        # The base image's programs.
-        self._environment = {"PATH": f"{folder}/base/bin:/usr/bin:/bin"}
-        self._workdir = folder
-
-    def build(self) -> None:
-        programs = self.folder / "base" / "bin"
-        programs.mkdir(parents=True)
-        (programs / "python").symlink_to(_python_for_everybody())
-        (programs / "pip").write_text(f'#!/bin/sh\nexec {sys.executable} -m pip "$@"\n')
-        (programs / "pip").chmod(0o755)
-        for name, value in instructions():
-            if name == "COPY":
-                self._copy(*value.split())
-            elif name == "RUN":
-                self._run(value)
-            elif name == "WORKDIR":
-                self._workdir = Path(self._placed(value))
-                self._workdir.mkdir()
-            elif name == "ENV":
-                self._set(value)
-        subprocess.run(["chmod", "-R", "a-w", self.folder], check=True)
-
-    def start(
-        self, command: list[str], log: Path, user: int | None, **environment: str
-    ) -> "subprocess.Popen[bytes]":
-        """Start the command of a CMD or HEALTHCHECK as this user."""
-        with log.open("ab") as output:
-            return subprocess.Popen(
-                command,
-                cwd=self._workdir,
-                env=self._environment | environment,
-                user=user,
-                group=user,
-                extra_groups=None if user is None else [],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-
-    def files(self) -> dict[Path, float]:
-        """Every file and folder, and when it was changed."""
-        return {path: path.lstat().st_mtime for path in self.folder.rglob("*")}
-
-    def _placed(self, text: str) -> str:
-        return MADE.sub(f"{self.folder}/", text)
-
-    def _copy(self, *arguments: str) -> None:
-        *sources, target = arguments
-        if sources[0].startswith("--from="):
-            assert sources[1] == target, "both stages are in one folder here"
-            return
-        to = self._workdir / self._placed(target)
-        for path in context() if sources == ["."] else map(PurePosixPath, sources):
-            (to / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            shutil.copy(ROOT / path, to / path)
-            # As a clone under the umask 077 would be.
-            (to / path).chmod(0o600)
-
-    def _run(self, command: str) -> None:
-        network = {name: value for name, value in os.environ.items() if NETWORK.fullmatch(name)}
-        subprocess.run(
-            ["sh", "-c", self._placed(command)],
-            cwd=self._workdir,
-            env=network | self._environment,
-            umask=0o022,
-            check=True,
-        )
-
-    def _set(self, value: str) -> None:
-        for name, text in re.findall(r"(\w+)=(\S+)", self._placed(value)):
-            path = self._environment["PATH"]
-            self._environment[name] = text.replace("$PATH", path)
-
-
-def _python_for_everybody() -> Path:
-    """A Python that other users can reach too: one in somebody's home folder they cannot."""
-    candidates = [Path(sys.base_prefix) / "bin" / "python3", Path("/usr/bin/python3")]
-    for python in candidates:
-        if all(folder.stat().st_mode & 0o001 for folder in python.resolve().parents):
-            return python
-    raise AssertionError("No Python can be reached by other users")
-
-
 def command() -> list[str]:
     """What a container runs."""
     [value] = values("CMD")
     return list(json.loads(value))
 
 
-def healthcheck() -> list[str]:
-    [value] = values("HEALTHCHECK")
-    return list(json.loads(value.partition("CMD ")[2]))
+class Image:
+    """The image of the last commit, and of what `ignored` adds: texts by the files' names."""
+
+    def __init__(self, folder: Path, ignored: dict[str, str]) -> None:
+        assert os.getuid() == 0, "only root may make an image and run it here"
+        self._folder = folder
+        self.base = folder / "base" / "base.tar"
+        self._make_base()
+        self._build(ignored)
+        inspected = json.loads(self._buildah("inspect", "--type=image", "tasks-api"))
+        self.config = inspected["Docker"]["config"]
+        container = self._buildah("from", "--pull-never", "tasks-api").strip()
+        self.root = Path(self._buildah("mount", container).strip())
+
+    def start(
+        self, command: list[str], log: Path, user: str, environment: dict[str, str]
+    ) -> "subprocess.Popen[bytes]":
+        """Start a command in a container as this user, on files that nobody may write."""
+        variables = [*self.config["Env"], *map("=".join, environment.items())]
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                [
+                    *("unshare", "--mount", "--pid", "--fork"),
+                    *("sh", "-ec", START, self.root),
+                    *(f"--wd={self.config['WorkingDir']}", f"--setuid={user}", f"--setgid={user}"),
+                    *("env", "-i", *variables, *command),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def _make_base(self) -> None:
+        """Make what the Dockerfile's FROM names."""
+        self.base.parent.mkdir()
+        # The file is there for the settings of pip to be mounted upon: of a mount nothing stays.
+        made = f'touch "$1/{PIP_CONFIGURATION}"'
+        packages = f"--include={BASE_PACKAGES}"
+        _run(
+            *("mmdebstrap", "--quiet", "--variant=essential", packages, f"--customize-hook={made}"),
+            *("trixie", self.base),
+        )
+        dockerfile = self.base.with_name("Dockerfile")
+        dockerfile.write_text(f"FROM scratch\nADD {self.base.name} /\n")
+        name, *_ = values("FROM")[-1].split()
+        self._buildah("build", "--isolation=chroot", f"--tag=localhost/{name}", dockerfile.parent)
+
+    def _build(self, ignored: dict[str, str]) -> None:
+        context = self._folder / "clone"
+        _run("git", "clone", "--quiet", ROOT, context)
+        for name, text in ignored.items():
+            (context / name).write_text(text)
+        # As a clone under the umask 077 is.
+        _run("chmod", "-R", "go=", context)
+        settings = self._folder / "pip.conf"
+        settings.write_text("\n".join(["[global]", *_settings_of_pip()]))
+        volumes = [f"--volume={settings}:/{PIP_CONFIGURATION}:ro"]
+        authorities = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
+        if authorities:
+            volumes.append(f"--volume={authorities}:/{AUTHORITIES}:ro")
+        self._buildah(
+            *("build", "--isolation=chroot", "--network=host", "--pull-never", *volumes),
+            # The format that has a HEALTHCHECK.
+            *("--format=docker", "--tag=tasks-api", context),
+        )
+
+    def _buildah(self, *arguments: str | Path) -> str:
+        storage = f"--root={self._folder / 'storage'}", f"--runroot={self._folder / 'run'}"
+        return _run("buildah", "--storage-driver=vfs", *storage, *arguments)
+
+
+def process_of(container: "subprocess.Popen[bytes]") -> int:
+    """The id, outside of the container, of its process 1."""
+    [process] = Path(f"/proc/{container.pid}/task/{container.pid}/children").read_text().split()
+    return int(process)
+
+
+def _settings_of_pip() -> list[str]:
+    """How this machine reaches a package index, but for paths, which are not those of an image."""
+    settings = {
+        name.removeprefix("PIP_").lower().replace("_", "-"): value
+        for name, value in os.environ.items()
+        if name.startswith("PIP_") and not value.startswith("/")
+    }
+    return [f"{name} = {value}" for name, value in settings.items()]
+
+
+def _run(*command: str | Path) -> str:
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
