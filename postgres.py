@@ -95,6 +95,8 @@ class OwnConnection(PsycopgConnection):
 
     # Whether a statement may take as long as it takes.
     is_patient = False
+    # Whether the next statement may get the timeout of the last one.
+    has_late_timeout = False
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -109,12 +111,18 @@ class BoundedCursor(psycopg2.extensions.cursor):
     PgBouncer refuses the setting as a connection's option, and would show a plain SET to others.
     """
 
+    connection: OwnConnection
+
     def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 (psycopg2's name)
-        left = deadline.get() - time.monotonic() - REPORT_SECONDS
+        began = time.monotonic()
+        left = deadline.get() - began - REPORT_SECONDS
         if left <= 0:
             raise psycopg2.OperationalError("connecting left no time for the statement")
         limit = max(1, int(min(left, STATEMENT_SECONDS) * 1000))  # 0 would be no limit
         super().execute(f"SET LOCAL statement_timeout = {limit}; {query}", vars)
+        # A timeout that comes when PostgreSQL looks for it no more, as while it sends the rows that
+        # a write returns, ends the next statement on this connection instead.
+        self.connection.has_late_timeout = time.monotonic() - began >= limit / 1000
 
 
 def parts_of(cursor: BoundedCursor, size: int) -> list[list[tuple[Any, ...]]]:
@@ -185,6 +193,8 @@ def _is_open(connection: Any) -> bool:
     An idle connection becomes readable only when the server closes it. Retries would need no ping,
     but could write twice.
     """
+    if connection.has_late_timeout:
+        raise DisconnectionError("a timeout of the last statement may be left")
     if _is_ready(connection.fileno(), POLL_READ, seconds=0):
         # `invalidate_pool` stays False: the other connections may live.
         raise DisconnectionError("closed by the server while idle")
