@@ -18,7 +18,17 @@ from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy import Connection, Executable, column, event, false, select, table
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Executable,
+    UpdateBase,
+    column,
+    event,
+    false,
+    select,
+    table,
+)
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -202,7 +212,9 @@ Rows = Iterator[Sequence[Sequence[Any]]]
 
 
 class Executor(Protocol):
-    """Executes a request's one statement, and commits."""
+    """Executes a request's one statement, and commits. A write that returns no rows gives their
+    number, as one row.
+    """
 
     async def execute(self, statement: Executable, values: Mapping[str, Any]) -> Rows: ...
 
@@ -223,10 +235,13 @@ class EngineExecutor:
     def _execute(self, statement: Executable, values: Mapping[str, Any]) -> Rows:
         with self._engine.connect() as connection:
             result = connection.execute(statement, values)
-            if isinstance(result.cursor, postgres.BoundedCursor):
+            rows: Rows
+            if not result.returns_rows:
+                rows = iter([[(result.rowcount,)]])
+            elif isinstance(result.cursor, postgres.BoundedCursor):
                 # psycopg2 converts types itself. Fetch all rows now: later, the connection is
                 # another request's.
-                rows: Rows = iter(postgres.parts_of(result.cursor, ROWS_AT_ONCE))
+                rows = iter(postgres.parts_of(result.cursor, ROWS_AT_ONCE))
             else:
                 rows = iter(list(result.partitions(ROWS_AT_ONCE)))
             connection.commit()  # sends nothing in AUTOCOMMIT; a test's engine may have none
@@ -252,7 +267,13 @@ class SessionExecutor:
         with _one_at_a_time:
             try:
                 result = self._session.execute(statement, values, execution_options=fetch)
-                rows = iter(list(result.partitions(ROWS_AT_ONCE)))
+                rows: Rows
+                # Not `returns_rows`: `fetch` makes any statement return some.
+                if isinstance(statement, UpdateBase) and not statement.exported_columns:
+                    assert isinstance(result, CursorResult)
+                    rows = iter([[(result.rowcount,)]])
+                else:
+                    rows = iter(list(result.partitions(ROWS_AT_ONCE)))
                 self._session.commit()
             except BaseException:
                 self._session.rollback()

@@ -126,14 +126,15 @@ class OwnTasks:
     async def complete_all(self, selected: Mapping[str, Any], *, completed: bool) -> int:
         """Set `completed` where it differs; gives the number of tasks that were changed."""
         statement = statements.completion_of(frozenset(selected))
-        rows = await self._run(
+        [[(changed,)]] = await self._run(
             statement, now=utc_now(), new_completed=completed, **_bound(selected)
         )
-        return sum(map(len, rows))
+        return int(changed)
 
     async def delete_all(self, selected: Mapping[str, Any]) -> int:
-        rows = await self._run(statements.deletion_of(frozenset(selected)), **_bound(selected))
-        return sum(map(len, rows))
+        statement = statements.deletion_of(frozenset(selected))
+        [[(deleted,)]] = await self._run(statement, **_bound(selected))
+        return int(deleted)
 
     async def _run(self, scoped: Scoped, **values: Any) -> Rows:
         return await self._executor.execute(scoped.statement, {**values, "owner": self.owner})

@@ -26,6 +26,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    true,
     tuple_,
     type_coerce,
     update,
@@ -52,9 +53,14 @@ NOW = bindparam("now", type_=table.c.updated_at.type)
 # Servers' clocks differ: keep the later time, so that `updated_at` never moves back.
 CHANGED = case((table.c.updated_at > NOW, table.c.updated_at), else_=NOW)
 
+# Tells this lock of an owner from other locks of the same database.
+OWNER_LOCK = 7_233_710_046
+
 
 class Scoped:
-    """A statement that reads and writes one owner's tasks only. A write gives `returned` back."""
+    """A statement that reads and writes one owner's tasks only. A write gives `returned` back, or
+    the number of tasks if that is empty.
+    """
 
     def __init__(
         self,
@@ -64,7 +70,7 @@ class Scoped:
         self.statement: Executable
         if isinstance(statement, Insert):
             self.statement = statement.values(user_id=OWNER).returning(*returned)
-        elif isinstance(statement, Select):
+        elif isinstance(statement, Select) or not returned:
             self.statement = statement.where(table.c.user_id == OWNER)
         else:
             self.statement = statement.where(table.c.user_id == OWNER).returning(*returned)
@@ -121,6 +127,27 @@ def update_of(*fields: str) -> Scoped:
 
 
 # --- many tasks ---
+
+
+class IsAlone(FunctionElement[bool]):
+    """True once no other statement with this condition changes the tasks of the owner: two that
+    lock the same rows in different orders would wait for each other. SQLite has one writer.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(IsAlone)
+def _lock_owner(element: IsAlone, compiler: SQLCompiler, **options: Any) -> str:
+    owner = compiler.process(element.clauses, **options)
+    # A query of its own is executed once, and before any row is read.
+    return f"(SELECT pg_advisory_xact_lock(hashtextextended({owner}, {OWNER_LOCK}))) IS NOT NULL"
+
+
+@compiles(IsAlone, "sqlite")
+def _true(element: IsAlone, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(true(), **options)
 
 
 class HasTags(FunctionElement[bool]):
@@ -276,14 +303,14 @@ def completion_of(conditions: frozenset[str]) -> Scoped:
     """The update of `completed` where it differs."""
     completed = _new("completed")
     statement = _changed({"completed": completed}).where(
-        table.c.completed.is_distinct_from(completed), *_where(conditions)
+        IsAlone(OWNER), table.c.completed.is_distinct_from(completed), *_where(conditions)
     )
-    return Scoped(statement, returned=(table.c.id,))
+    return Scoped(statement, returned=())
 
 
 @cache
 def deletion_of(conditions: frozenset[str]) -> Scoped:
-    return Scoped(delete(Task).where(*_where(conditions)), returned=(table.c.id,))
+    return Scoped(delete(Task).where(IsAlone(OWNER), *_where(conditions)), returned=())
 
 
 # A read-only database refuses this too, and so does one that lacks a column of the table. The only
