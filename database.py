@@ -214,9 +214,13 @@ Rows = Iterator[Sequence[Sequence[Any]]]
 class Executor(Protocol):
     """Executes a request's one statement, and commits. A write that returns no rows gives their
     number, as one row.
+
+    The turn that this takes counts for `owner`.
     """
 
-    async def execute(self, statement: Executable, values: Mapping[str, Any]) -> Rows: ...
+    async def execute(
+        self, statement: Executable, values: Mapping[str, Any], owner: str | None = None
+    ) -> Rows: ...
 
 
 class EngineExecutor:
@@ -225,8 +229,10 @@ class EngineExecutor:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def execute(self, statement: Executable, values: Mapping[str, Any]) -> Rows:
-        return await _admitted(self._start, statement, values)
+    async def execute(
+        self, statement: Executable, values: Mapping[str, Any], owner: str | None = None
+    ) -> Rows:
+        return await _admitted(owner, self._start, statement, values)
 
     def _start(self, statement: Executable, values: Mapping[str, Any]) -> Awaitable[Rows]:
         run_in = greenlet_spawn if postgres.can_wait_on_loop(self._engine) else run_in_threadpool
@@ -259,8 +265,10 @@ class SessionExecutor:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def execute(self, statement: Executable, values: Mapping[str, Any]) -> Rows:
-        return await _admitted(run_in_threadpool, self._execute, statement, values)
+    async def execute(
+        self, statement: Executable, values: Mapping[str, Any], owner: str | None = None
+    ) -> Rows:
+        return await _admitted(owner, run_in_threadpool, self._execute, statement, values)
 
     def _execute(self, statement: Executable, values: Mapping[str, Any]) -> Rows:
         fetch = {"synchronize_session": "fetch"}
@@ -304,24 +312,25 @@ def executor_of(given: EngineExecutor | Session) -> Executor:
     return given if isinstance(given, EngineExecutor) else SessionExecutor(given)
 
 
-async def _admitted(start: Callable[..., Awaitable[Rows]], *arguments: Any) -> Rows:
+async def _admitted(
+    owner: str | None, start: Callable[..., Awaitable[Rows]], *arguments: Any
+) -> Rows:
     """Wait for a turn, then await what `start` gives. No statement is ever retried.
 
     Raises `DatabaseUnavailable` if no turn comes within `TURN_SECONDS` (nothing was sent then), or
     if the database cannot be reached or does not answer within `WORK_SECONDS`.
     """
+    turns = _turns()
     try:
-        async with _turns():
-            deadline = postgres.deadline.set(time.monotonic() + WORK_SECONDS)
-            try:
-                async with asyncio.timeout(WORK_SECONDS):
-                    return await start(*arguments)
-            finally:
-                postgres.deadline.reset(deadline)
+        await turns.acquire(owner)
     except Overloaded as refusal:
         # Spread the retries of requests that were refused together.
         retry_after = random.randint(*OVERLOAD_RETRY_SECONDS)  # noqa: S311 (no secret)
         raise DatabaseUnavailable(str(refusal), retry_after) from None
+    deadline = postgres.deadline.set(time.monotonic() + WORK_SECONDS)
+    try:
+        async with asyncio.timeout(WORK_SECONDS):
+            return await start(*arguments)
     except (TimeoutError, PoolTimeoutError) as error:
         raise DatabaseUnavailable(f"no answer within {WORK_SECONDS} s") from error
     except DBAPIError as error:
@@ -330,6 +339,9 @@ async def _admitted(start: Callable[..., Awaitable[Rows]], *arguments: Any) -> R
         if getattr(error.orig, "pgcode", None) in postgres.CANNOT_STORE_TEXT:
             raise UnstorableText(reason_of(error)) from error
         raise
+    finally:
+        postgres.deadline.reset(deadline)
+        turns.release(owner)
 
 
 _turns_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()

@@ -137,7 +137,8 @@ class OwnTasks:
         return int(deleted)
 
     async def _run(self, scoped: Scoped, **values: Any) -> Rows:
-        return await self._executor.execute(scoped.statement, {**values, "owner": self.owner})
+        values["owner"] = self.owner
+        return await self._executor.execute(scoped.statement, values, self.owner)
 
 
 def _bound(selected: Mapping[str, Any]) -> dict[str, Any]:

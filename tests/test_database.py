@@ -187,7 +187,7 @@ async def sleep(engine: Engine, seconds: float) -> None:
     """Hold a connection, past the limit that was sent with the statement if need be, as a server
     does that has gone."""
     statement = text(f"SET LOCAL statement_timeout = 0; SELECT pg_sleep({seconds})")
-    await database.EngineExecutor(engine).execute(statement, {})
+    await database.EngineExecutor(engine).execute(statement, {}, owner=uuid4().hex)
 
 
 def test_connections_stay_within_the_pool_after_the_server_fell_silent_on_one(

@@ -62,7 +62,10 @@ def assert_healthy(answer: httpx2.Response) -> None:
 def fill_pool(client: httpx2.Client, database: Database, clients: ThreadPoolExecutor) -> None:
     """Make the one worker that answers `client` hold idle connections."""
     with database.locked("LOCK TABLE tasks"):
-        waiting = [clients.submit(ENDPOINTS[0].call, client, headers=bearer()) for _ in range(IDLE)]
+        waiting = [
+            clients.submit(ENDPOINTS[0].call, client, user, headers=bearer(user))
+            for user in map("user_{}".format, range(IDLE))
+        ]
         eventually(
             "all connections at work",
             lambda: database.connections("wait_event_type = 'Lock'") == IDLE,

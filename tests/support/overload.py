@@ -32,13 +32,18 @@ class Overload:
         self.database = database
 
     async def offer(self, per_second: float, seconds: float) -> list[httpx2.Response]:
-        """Send creates at a constant rate, whether or not the ones before are answered."""
+        """Send creates at a constant rate, each of another user, whether or not the ones before are
+        answered.
+        """
         async with self._client() as client:
             creates = []
             began = monotonic()
             for number in range(int(per_second * seconds)):
                 await asyncio.sleep(began + number / per_second - monotonic())
-                create = client.post(TASKS, json={"title": f"Task {number}"})
+                user = f"user_{number}"
+                create = client.post(
+                    f"/api/{user}/tasks", json={"title": f"Task {number}"}, headers=bearer(user)
+                )
                 creates.append(asyncio.create_task(create))
             # One that comes a second after the last.
             await asyncio.sleep(1)
