@@ -6,10 +6,10 @@ from typing import Annotated, TypedDict
 from fastapi import Depends, Request
 
 from errors import Forbidden, ServiceUnavailable, Unauthorized
-from jws import TokenRefused
-from keys import KeysUnavailable
 from settings import get_settings
-from tokens import verifier_of
+from tokens.jws import TokenRefused
+from tokens.keys import KeysUnavailable
+from tokens.verifier import verifier_of
 
 log = logging.getLogger("tasks.auth")
 

@@ -10,8 +10,8 @@ import time
 
 from jose import jwt
 
-from keys import shared_key
 from settings import StartupError, get_settings
+from tokens.keys import shared_key
 
 LIFETIME_SECONDS = 3600
 

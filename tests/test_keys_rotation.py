@@ -10,7 +10,7 @@ from signing import (
 from users import OWNER
 from waiting import eventually
 
-import keys
+from tokens import keys
 
 # What is asked here does not depend on the database.
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)

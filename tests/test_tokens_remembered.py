@@ -11,8 +11,7 @@ from shared_secret import token
 from signing import hs256
 from users import OWNER
 
-import jws
-import tokens
+from tokens import jws, verifier
 
 # What is asked here does not depend on the database.
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -33,7 +32,7 @@ def test_only_so_many_tokens_are_remembered(
     # No token of this secret is remembered from another test.
     secret = "a-secret-of-this-test-with-32-bytes"
     set_environment(BETTER_AUTH_SECRET=secret)
-    monkeypatch.setattr(tokens, "VERIFIED_TOKENS_MAX", 2)
+    monkeypatch.setattr(verifier, "VERIFIED_TOKENS_MAX", 2)
     parsed = []
 
     def parse(text: str) -> jws.UnverifiedToken:
@@ -41,7 +40,7 @@ def test_only_so_many_tokens_are_remembered(
         return taken_apart(text)
 
     taken_apart = jws.parse
-    monkeypatch.setattr(tokens, "parse", parse)
+    monkeypatch.setattr(verifier, "parse", parse)
     first, second, third = (
         hs256({"sub": OWNER, "number": number}, secret=secret) for number in range(3)
     )

@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+# The folders of the app's code, beside the modules on top.
+FOLDERS = ("routes", "tokens", "migrations")
 
 
 def copy_app(folder: Path) -> Path:
     """Copy the app's modules to where no `.env` and no database lie about."""
-    for part in ("routes", "migrations"):
-        shutil.copytree(ROOT / part, folder / part)
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, folder / name)
     for module in ROOT.glob("*.py"):
         shutil.copy(module, folder)
     return folder

@@ -11,10 +11,10 @@ from functools import lru_cache
 from math import inf
 from typing import Any
 
-from jws import TokenRefused, UnverifiedToken, parse
-from keys import ALGORITHMS, KeyServer, PublicKey, shared_key
 from models import USER_ID_MAX
 from settings import Settings
+from tokens.jws import TokenRefused, UnverifiedToken, parse
+from tokens.keys import ALGORITHMS, KeyServer, PublicKey, shared_key
 
 LEEWAY_SECONDS = 30
 # Beyond any date; a float holds every smaller integer exactly.
@@ -49,6 +49,8 @@ class TokenVerifier:
         if the key that the token names cannot be fetched.
         """
         verified = self._verified.get(text)
+        if verified is not None and verified.key:
+            self._key_server.refresh()
         if verified is not None and self._is_still_valid(verified):
             return verified
         token = parse(text)
@@ -60,7 +62,7 @@ class TokenVerifier:
             self._check_shared_secrets(token)
         elif token.algorithm in ALGORITHMS:
             self._check_front_end(token.claims)
-            key = await self._key_server.verify(token, user_id)
+            key = await self._key_server.signer_of(token, user_id)
         else:
             raise TokenRefused(f"signed with {token.algorithm[:16]!r}, which is not set up")
         email, expires = token.claims.get("email"), token.claims.get("exp", inf)
@@ -73,7 +75,7 @@ class TokenVerifier:
     def _is_still_valid(self, token: VerifiedToken) -> bool:
         """Whether the token has not expired, and the front end has not withdrawn its key."""
         return token.expires >= time.time() - LEEWAY_SECONDS and (
-            token.key is None or self._key_server.known(token.key.id) is token.key
+            token.key is None or self._key_server.lists(token.key)
         )
 
     def _check_shared_secrets(self, token: UnverifiedToken) -> None:

@@ -22,7 +22,7 @@ from jose import jwk
 from jose.backends.base import Key
 from jose.utils import base64url_decode, base64url_encode
 
-from jws import TokenRefused, UnverifiedToken
+from tokens.jws import TokenRefused, UnverifiedToken
 
 log = logging.getLogger("tasks.keys")
 
@@ -174,25 +174,29 @@ class KeyServer:
         self._paused_until = -inf
         self._budget = FetchBudget()
 
-    def known(self, key_id: str) -> PublicKey | None:
-        """Look a key up in the list of the last fetch, without waiting for a fetch."""
+    def lists(self, key: PublicKey) -> bool:
+        """Whether the list of the last fetch has this key still."""
+        return self._keys.get(key.id) is key
+
+    def refresh(self) -> None:
+        """Start to read an old list again, without waiting for it."""
         now = time.monotonic()
         is_stale = self._keys and now - self._read_at > STALE_SECONDS
         if is_stale and now >= self._paused_until and not self._fetch_under_way():
             self._start_fetch(now)
-        return self._keys.get(key_id)
 
-    async def verify(self, token: UnverifiedToken, user_id: str) -> PublicKey:
-        """Verify the token's signature. Returns the key.
+    async def signer_of(self, token: UnverifiedToken, user_id: str) -> PublicKey:
+        """Find the listed key that verifies the token's signature.
 
-        Raises `TokenRefused` if no listed key verifies the signature, and `KeysUnavailable` if
-        the list that would decide cannot be fetched.
+        Raises `TokenRefused` if none does, and `KeysUnavailable` if the list that would decide
+        cannot be fetched.
         """
         if not token.key_id:
             raise TokenRefused("no key id")
         if len(token.signature) not in ALGORITHMS[token.algorithm].signature_bytes:
             raise TokenRefused("bad signature")
-        key = self.known(token.key_id)
+        self.refresh()
+        key = self._keys.get(token.key_id)
         if key is None or not key.verifies(token):
             key = await self._new_key(token, key, user_id)
         self._budget.remember(user_id)
@@ -205,10 +209,12 @@ class KeyServer:
 
         The new key may have the id of an `old` one: serial ids begin again in a new database.
         """
-        called = time.monotonic()
         try:
             async with asyncio.timeout(WAIT_SECONDS):
-                while self._read_at < called and self._keys.get(token.key_id) is old:
+                if fetching := self._fetch_under_way():
+                    await asyncio.shield(fetching)
+                # What was read may be from before the front end had the key.
+                if self._keys.get(token.key_id) is old:
                     await asyncio.shield(self._fetch_under_way() or self._start_fetch_for(user_id))
         except (TimeoutError, KeysUnavailable) as error:
             if old is None:
