@@ -9,27 +9,40 @@ from fastapi.openapi.constants import REF_TEMPLATE
 from pydantic import BaseModel
 
 from auth import BEARER_SCHEME
-from errors import APIError, Unauthorized
+from errors import INVALID, APIError, TaskNotFound, Unauthorized, ValidationFailed
 from parameters import names_of
-from schemas import ErrorResponse, TaskRead
+from schemas import ErrorResponse, Task
 
 # Headers that only some answers of their status have.
 OPTIONAL_HEADERS = frozenset({"Idempotent-Replayed"})
-# FastAPI leaves nulls out of examples.
-NULL = "the text that stands for null until the document is written"
-COMPLETED_TASK: dict[str, Any] = {
-    name: (field.examples or [NULL])[0] for name, field in TaskRead.model_fields.items()
+COMPLETED_TASK = {
+    name: (field.examples or [None])[0] for name, field in Task.model_fields.items()
 } | {"completed": True}
-TASK = COMPLETED_TASK | {"completed": False, "completed_at": NULL}
+TASK = COMPLETED_TASK | {"completed": False, "completed_at": None}
+ERROR_SCHEMA = {"$ref": REF_TEMPLATE.format(model=ErrorResponse.__name__)}
 
 
-def documented_success(
-    data: Any, message: str, status: int = 200, headers: Mapping[str, str] = {}, **others: Any
-) -> dict[int | str, dict[str, Any]]:
-    """The entry of an operation's `responses` with an example of its success."""
-    example = {"data": NULL if data is None else data, "message": message, **others}
+def answers(
+    model: type[BaseModel],
+    data: Any,
+    message: str,
+    *errors: type[APIError],
+    status: int = 200,
+    headers: Mapping[str, str] = {},
+    **others: Any,
+) -> dict[str, Any]:
+    """The options of a route that answers with `model`, of which the rest makes an example. Of its
+    errors, those that its path, parameters and body bring about are documented by themselves.
+    """
+    # As a text, since FastAPI leaves nulls out of examples.
+    example = json.dumps({"data": data, "message": message, **others})
     content = {"application/json": {"example": example}}
-    return {status: {"content": content, **documented_headers(headers)}}
+    success = {status: {"content": content, **documented_headers(headers)}}
+    return {
+        "response_model": model,
+        "status_code": status,
+        "responses": success | documented(*errors),
+    }
 
 
 def documented(*errors: APIError | type[APIError]) -> dict[int | str, dict[str, Any]]:
@@ -99,20 +112,46 @@ def documented_body(example: Mapping[str, Any], **options: Any) -> Any:
 
 class DocumentedAPI(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """Add the security scheme that `get_current_user` implements, remove the 422 that FastAPI
-        documents and this API never sends, and say `Task` for `TaskRead`.
+        """Add the security scheme that `get_current_user` implements and the errors that every
+        operation of such a shape can give; remove the 422 that FastAPI documents and this API never
+        sends.
         """
+        if self.openapi_schema:
+            return self.openapi_schema
         document = super().openapi()
         components = document["components"]
         components["securitySchemes"] = {"bearer": BEARER_SCHEME}
         for unused in ("HTTPValidationError", "ValidationError"):
             components["schemas"].pop(unused, None)
-        for path in document["paths"].values():
-            for operation in path.values():
-                if "HTTPValidationError" in json.dumps(operation["responses"].get("422")):
-                    del operation["responses"]["422"]
-                if str(Unauthorized.status.value) in operation["responses"]:
-                    operation["security"] = [{"bearer": []}]
-        text = json.dumps(document).replace(f'"{NULL}"', "null").replace("TaskRead", "Task")
-        written: dict[str, Any] = json.loads(text)
-        return written
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                _complete(operation, is_of_task="{task_id}" in path, schemas=components["schemas"])
+        return document
+
+
+def _complete(operation: dict[str, Any], *, is_of_task: bool, schemas: Mapping[str, Any]) -> None:
+    responses = operation["responses"]
+    if "HTTPValidationError" in json.dumps(responses.get("422")):
+        del responses["422"]
+    if str(Unauthorized.status.value) in responses:
+        operation["security"] = [{"bearer": []}]
+    faults = [ValidationFailed(text) for text in _faults_of(operation, schemas)]
+    for status, entry in documented(*faults, *[TaskNotFound] * is_of_task).items():
+        del entry["model"]
+        entry["content"]["application/json"]["schema"] = ERROR_SCHEMA
+        responses[str(status)] = entry
+    for response in responses.values():
+        content = response["content"]["application/json"]
+        if "example" in content:
+            content["example"] = json.loads(content["example"])
+
+
+def _faults_of(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> list[str]:
+    """Give the text of one fault for each place of a request that is validated."""
+    places = [(given["in"], given["name"].lower()) for given in operation.get("parameters", ())]
+    if "requestBody" in operation:
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        fields = schemas[schema["$ref"].rpartition("/")[2]]["properties"]
+        places = [*(("body", field) for field in fields), *places]
+    first = {place[0]: INVALID[place] for place in reversed(places) if place in INVALID}
+    return list(first.values())

@@ -18,7 +18,7 @@ from times import EARLIEST, INFINITY, LATEST, MINUS_INFINITY
 
 log = logging.getLogger("tasks.queries")
 
-TaskRow = dict[str, Any]  # as `TaskRead` describes it
+TaskRow = dict[str, Any]  # as `schemas.Task` describes it
 
 # What other writers may have left in a column that cannot be null here, by identity: comparing
 # datetimes takes longer.

@@ -183,7 +183,7 @@ class TasksCompletion(BaseModel):
     completed: Completed = Field(examples=[True])
 
 
-class TaskRead(BaseModel):
+class Task(BaseModel):
     """A task as it is sent."""
 
     model_config = ConfigDict(from_attributes=True)  # a test may answer with a `Task`
@@ -209,12 +209,12 @@ class TaskRead(BaseModel):
 
 
 class TaskResponse(BaseModel):
-    data: TaskRead
+    data: Task
     message: str
 
 
 class TaskListResponse(BaseModel):
-    data: list[TaskRead]
+    data: list[Task]
     message: str
     next_cursor: str | None = Field(
         description="The `cursor` of the next page; null at the end, and without a `limit`."

@@ -36,15 +36,16 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+import schemas
 from models import Task
-from schemas import TaskCreate, TaskRead
+from schemas import TaskCreate
 
 table = Task.__table__  # type: ignore[attr-defined]
 # When a completed task became so: a task that 1.0.0 completed shows its last change. What 1.0.0
 # left behind in a pending one does not show.
 KNOWN_COMPLETION = func.coalesce(table.c.completed_at, table.c.updated_at)
 COMPUTED = {"completed_at": case((table.c.completed, KNOWN_COMPLETION)).label("completed_at")}
-FIELDS = tuple(TaskRead.model_fields)
+FIELDS = tuple(schemas.Task.model_fields)
 COLUMNS = tuple(COMPUTED.get(field, table.c[field]) for field in FIELDS)
 
 OWNER: BindParameter[str] = bindparam("owner")

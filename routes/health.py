@@ -1,20 +1,12 @@
 """Where the API's address leads (`/`), liveness (`/health`) and readiness (`/ready`)."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from sqlalchemy.exc import DBAPIError
 
-from database import (
-    DatabaseUnavailable,
-    EngineExecutor,
-    GetExecutor,
-    executor_of,
-    lacks_tables,
-    reason_of,
-)
+from database import DatabaseUnavailable, lacks_tables, reason_of
 from errors import ServiceUnavailable
 from openapi import documented
+from routes.dependencies import GivenExecutor
 from schemas import Health, Index, Readiness
 from statements import WRITE_NOTHING
 
@@ -43,10 +35,10 @@ async def health() -> Health:
 
 @router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses=documented(ServiceUnavailable))
-async def ready(given: Annotated[EngineExecutor, Depends(GetExecutor())]) -> Readiness:
+async def ready(executor: GivenExecutor) -> Readiness:
     """Check that the database answers, can be written to, and has the columns that are needed."""
     try:
-        await executor_of(given).execute(WRITE_NOTHING, {})
+        await executor.execute(WRITE_NOTHING, {})
     except DBAPIError as error:
         if lacks_tables(error):
             raise DatabaseUnavailable(reason_of(error)) from error

@@ -1,42 +1,28 @@
-"""The endpoints under `/api/{user_id}/tasks`, each scoped to its owner."""
+"""The endpoints of tasks: each answers with one act of `OwnTasks`."""
 
-from typing import Annotated, Any
-from urllib.parse import quote, unquote
+from typing import Annotated
+from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from auth import CurrentUser, verify_user_access
-from database import EngineExecutor, GetExecutor, executor_of
-from errors import (
-    INVALID,
-    Forbidden,
-    IdempotencyKeyReused,
-    ServiceUnavailable,
-    TaskNotFound,
-    Unauthorized,
-    ValidationFailed,
-)
+from errors import Forbidden, IdempotencyKeyReused, ServiceUnavailable, TaskNotFound, Unauthorized
 from openapi import (
     COMPLETED_TASK,
-    NULL,
     TASK,
+    answers,
     documented,
     documented_body,
     documented_parameters,
-    documented_success,
 )
 from parameters import WHOLE_LIST, BulkSelection, ListParameters, Selection, cursor_of
-from queries import Once, OwnTasks, TaskRow
-from routes import paths  # noqa: F401 (registers the convertor of `task_id`)
+from queries import Once, TaskRow
 from routes.answers import success, successful_list
 from routes.body import JSONBodyRoute
-from routes.idempotency import PARAMETER as IDEMPOTENCY_KEY_PARAMETER
-from routes.idempotency import idempotency_key_of
+from routes.dependencies import IDEMPOTENCY_KEY_PARAMETER, PathId, Tasks, idempotency_key_of
 from schemas import (
     TaskCompletion,
     TaskCreate,
     TaskDeletedResponse,
-    TaskId,
     TaskListResponse,
     TaskResponse,
     TasksCompletedResponse,
@@ -45,25 +31,6 @@ from schemas import (
     TaskStatsResponse,
     TaskUpdate,
 )
-
-
-async def own_tasks(
-    user_id: Annotated[
-        str,
-        Path(
-            description="The token's `sub`.", openapi_examples={"user": {"value": TASK["user_id"]}}
-        ),
-    ],
-    current_user: CurrentUser,
-    given: Annotated[EngineExecutor, Depends(GetExecutor())],
-) -> OwnTasks:
-    """The only tasks that a request can reach: those of the token's user."""
-    verify_user_access(unquote(user_id), current_user)
-    return OwnTasks(current_user["id"], executor_of(given))
-
-
-Tasks = Annotated[OwnTasks, Depends(own_tasks)]
-PathId = Annotated[TaskId, Path(openapi_examples={"id": {"value": TASK["id"]}})]
 
 router = APIRouter(
     prefix="/api/{user_id}/tasks",
@@ -75,19 +42,12 @@ router = APIRouter(
 NEW_TASK = {name: TASK[name] for name in TaskCreate.model_fields}
 CHANGES = {"title": "Buy groceries and flowers", "tags": ["shopping", "home"]}
 COMPLETION = {"completed": True}
-
-INVALID_COMPLETED = ValidationFailed(INVALID["body", "completed"])
-INVALID_FILTER = ValidationFailed(INVALID["query", "filter"])
-INVALID_KEY = ValidationFailed(INVALID["header", "idempotency-key"])
-INVALID_TITLE = ValidationFailed(INVALID["body", "title"])
-INVALID_TASK_ID = ValidationFailed(INVALID["path", "task_id"])
+UPDATED = answers(TaskResponse, TASK | CHANGES, "Task updated")
 
 
 @router.get(
     "",
-    response_model=TaskListResponse,
-    responses=documented_success([TASK], "Tasks retrieved", next_cursor=NULL)
-    | documented(INVALID_FILTER),
+    **answers(TaskListResponse, [TASK], "Tasks retrieved", next_cursor=None),
     openapi_extra=documented_parameters(ListParameters),
 )
 async def list_tasks(tasks: Tasks, request: Request) -> Response:
@@ -104,18 +64,17 @@ async def list_tasks(tasks: Tasks, request: Request) -> Response:
 
 @router.post(
     "",
-    status_code=201,
-    response_model=TaskResponse,
-    responses=documented_success(
+    **answers(
+        TaskResponse,
         TASK,
         "Task created",
-        201,
-        {
+        IdempotencyKeyReused,
+        status=201,
+        headers={
             "Location": f"/api/{TASK['user_id']}/tasks/{TASK['id']}",
             "Idempotent-Replayed": "true",
         },
-    )
-    | documented(INVALID_TITLE, INVALID_KEY, IdempotencyKeyReused),
+    ),
     openapi_extra={"parameters": [IDEMPOTENCY_KEY_PARAMETER]},
 )
 async def create_task(
@@ -138,9 +97,7 @@ async def create_task(
 # that order: what deletes `/{task_id}` comes after what completes it.
 @router.patch(
     "/{task_id:task_id}/complete",
-    response_model=TaskResponse,
-    responses=documented_success(COMPLETED_TASK, "Task marked as completed")
-    | documented(INVALID_COMPLETED, INVALID_TASK_ID, TaskNotFound),
+    **answers(TaskResponse, COMPLETED_TASK, "Task marked as completed"),
 )
 async def toggle_task_completion(
     task_id: PathId,
@@ -155,22 +112,10 @@ async def toggle_task_completion(
     return success(task, f"Task {marked(task['completed'])}")
 
 
-@router.get(
-    "/{task_id:task_id}",
-    response_model=TaskResponse,
-    responses=documented_success(TASK, "Task retrieved")
-    | documented(INVALID_TASK_ID, TaskNotFound),
-)
+@router.get("/{task_id:task_id}", **answers(TaskResponse, TASK, "Task retrieved"))
 async def get_task(task_id: PathId, tasks: Tasks) -> Response:
     """Get one task."""
     return success(found(await tasks.get(task_id)), "Task retrieved")
-
-
-UPDATED: dict[str, Any] = {
-    "response_model": TaskResponse,
-    "responses": documented_success(TASK | CHANGES, "Task updated")
-    | documented(INVALID_TITLE, INVALID_TASK_ID, TaskNotFound),
-}
 
 
 @router.put("/{task_id:task_id}", name="update_task", **UPDATED)
@@ -182,11 +127,7 @@ async def update_task(
     return success(found(await tasks.update(task_id, changes.changes())), "Task updated")
 
 
-@router.delete(
-    "/{task_id:task_id}",
-    response_model=TaskDeletedResponse,
-    responses=documented_success(None, "Task deleted") | documented(INVALID_TASK_ID, TaskNotFound),
-)
+@router.delete("/{task_id:task_id}", **answers(TaskDeletedResponse, None, "Task deleted"))
 async def delete_task(task_id: PathId, tasks: Tasks) -> Response:
     """Delete a task for good. Its id is not given again."""
     found(await tasks.delete(task_id))
@@ -195,11 +136,9 @@ async def delete_task(task_id: PathId, tasks: Tasks) -> Response:
 
 @router.get(
     "/stats",
-    response_model=TaskStatsResponse,
-    responses=documented_success(
-        {"total": 12, "pending": 7, "completed": 5}, "Statistics retrieved"
-    )
-    | documented(INVALID_FILTER),
+    **answers(
+        TaskStatsResponse, {"total": 12, "pending": 7, "completed": 5}, "Statistics retrieved"
+    ),
     openapi_extra=documented_parameters(Selection),
 )
 async def get_task_stats(tasks: Tasks, request: Request) -> Response:
@@ -211,9 +150,7 @@ async def get_task_stats(tasks: Tasks, request: Request) -> Response:
 
 @router.patch(
     "/complete",
-    response_model=TasksCompletedResponse,
-    responses=documented_success({"updated": 3}, "3 tasks marked as completed")
-    | documented(INVALID_COMPLETED, INVALID_FILTER),
+    **answers(TasksCompletedResponse, {"updated": 3}, "3 tasks marked as completed"),
     openapi_extra=documented_parameters(BulkSelection),
 )
 async def complete_tasks(
@@ -227,8 +164,7 @@ async def complete_tasks(
 
 @router.delete(
     "",
-    response_model=TasksDeletedResponse,
-    responses=documented_success({"deleted": 3}, "3 tasks deleted") | documented(INVALID_FILTER),
+    **answers(TasksDeletedResponse, {"deleted": 3}, "3 tasks deleted"),
     openapi_extra=documented_parameters(BulkSelection),
 )
 async def delete_tasks(tasks: Tasks, request: Request) -> Response:

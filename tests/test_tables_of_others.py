@@ -20,7 +20,7 @@ from fixtures import RunService
 from service import Service
 from users import OWNER, bearer
 
-from schemas import TaskRead
+import schemas
 
 # The columns that came after 1.0.0 have defaults. The migration adds what is missing.
 TABLES = {
@@ -323,12 +323,12 @@ def test_nulls_are_an_empty_title_a_pending_state_a_medium_priority_and_no_tags(
 @on(WITH_NULLS)
 def test_a_row_of_nulls_is_a_task_as_the_document_describes_it(deployment: Deployment) -> None:
     task_id = deployment.add("null", "null", "null, null")
-    fields = TaskRead.model_fields.keys() - {"id", "user_id"}
+    fields = schemas.Task.model_fields.keys() - {"id", "user_id"}
     deployment.run_sql(f"UPDATE tasks SET {', '.join(f'{field} = null' for field in fields)}")
 
     task = deployment.task("GET", f"/{task_id}")
 
-    TaskRead.model_validate(task)
+    schemas.Task.model_validate(task)
 
 
 @pytest.mark.parametrize("stored", ["'yesterday'", "''", "1768221900", "x'00'"])

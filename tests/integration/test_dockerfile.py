@@ -20,7 +20,7 @@ import pytest
 from endpoints import TASKS
 from image import Image, process_of, values
 from ports import free_port
-from processes import ROOT
+from processes import FOLDERS, ROOT
 from users import SECRET, bearer
 from waiting import eventually
 
@@ -91,9 +91,8 @@ def run(image: Image, tmp_path: Path) -> Iterator[Run]:
 def test_the_image_holds_the_code_that_runs_and_nothing_else(image: Image) -> None:
     held = {path.relative_to(image.root / "app") for path in (image.root / "app").rglob("*.*")}
 
-    modules = [*ROOT.glob("*.py"), *ROOT.glob("routes/*.py"), ROOT / "requirements.txt"]
-    migrations = ROOT / "migrations"
-    modules += [migrations / "script.py.mako", *migrations.rglob("*.py")]
+    modules = [*ROOT.glob("*.py"), ROOT / "requirements.txt", ROOT / "migrations/script.py.mako"]
+    modules += [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
     assert {path for path in held if path.suffix != ".pyc"} == {
         path.relative_to(ROOT) for path in modules
     }
