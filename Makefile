@@ -61,7 +61,7 @@ token: .venv/run .env ## Print a token for USER_ID (default demo), good for an h
 	@$(BIN)/python dev_token.py
 
 migrate: .venv/run ## Migrate the tables, as a start does, in the database of NEON_DATABASE_URL
-	$(BIN)/alembic upgrade head
+	$(BIN)/python -m migrations
 
 test: .venv/dev ## Run the tests, on PostgreSQL and on SQLite (ARGS="-k isolation": some of them)
 	$(BIN)/python -m pytest $(IN_PARALLEL) $(ARGS)

@@ -58,7 +58,7 @@ CREATE_TABLES_LOCK = 7_233_710_045
 MIGRATIONS = Path(__file__).with_name("migrations")
 # The last migration, which makes the tables that this code needs. Migrations are numbered, so that
 # a later one is greater.
-REVISION = "0003"
+REVISION = max(path.name[:4] for path in MIGRATIONS.glob("versions/[0-9]*.py"))
 
 
 class DatabaseUnavailable(Exception):
@@ -153,25 +153,30 @@ def _are_current() -> bool:
 
 
 def _migrate() -> None:
+    """Migrate one revision at a time, each in a transaction: a lock ends with its revision."""
     # Importing Alembic takes 0.3 s, which only a start that migrates should wait.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
     from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
 
-    with migration_connection() as connection:
-        # Another worker may have migrated meanwhile, and to a later revision.
-        revision = max(MigrationContext.configure(connection).get_current_heads(), default="")
-        if revision < REVISION:
-            log.info("Migrating the tables from revision %s to %s", revision or "none", REVISION)
-            config = Config(attributes={"connection": connection})
-            config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-            try:
-                command.upgrade(config, REVISION)
-            except CommandError as refusal:
-                raise StartupError(
-                    f"The database cannot be used ({describe(engine)}): {refusal}"
-                ) from None
+    revision = ""
+    while revision < REVISION:
+        with migration_connection() as connection:
+            # Another worker may have migrated meanwhile, and to a later revision.
+            revision = max(MigrationContext.configure(connection).get_current_heads(), default="")
+            if revision < REVISION:
+                revision = f"{int(revision or 0) + 1:04}"
+                log.info("Migrating the tables to revision %s", revision)
+                config = Config(attributes={"connection": connection})
+                config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+                try:
+                    command.upgrade(config, revision)
+                except CommandError as refusal:
+                    raise StartupError(
+                        f"The database cannot be used ({describe(engine)}): {refusal}"
+                    ) from None
+    with engine.connect() as connection:
         connection.execute(TABLES_REVISION)  # fails if a column is missing all the same
 
 

@@ -55,6 +55,8 @@ ADVICE = {
     " ON {name} TO {user}",
     r"(relation|column) .* does not exist|no such (table|column)": "the tables are marked as"
     " migrated, but lack this: run the version that they were migrated for",
+    r'(constraint "ck_tasks_|NOT NULL constraint failed: \w+\.)(?P<name>\w+)': "a row of the table"
+    " tasks has no {name}: set it, or delete the row",
     r"no schema has been selected": "the search_path must name a schema that exists",
     r"unable to open database file|readonly database": "this user must be able to write to the"
     " file and to its folder, or {setting} must name a PostgreSQL",

@@ -4,14 +4,24 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, get_args
 
-from sqlalchemy import ARRAY, JSON, BigInteger, Index, Integer, String, Text, text
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Index,
+    Integer,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ClauseElement
 from sqlmodel import Field, SQLModel
 from typing_extensions import TypeAliasType
 
-from times import UTCTime
+from times import UTCTime, are_times
 
 USER_ID_MAX = 255
 TITLE_MAX = 200
@@ -54,6 +64,9 @@ def _empty_json(element: NoTags, compiler: object, **options: Any) -> str:
     return "'[]'"
 
 
+TIMES = ("created_at", "updated_at", "completed_at")
+
+
 class Task(SQLModel, table=True):
     __tablename__: ClassVar[str | Callable[..., str]] = "tasks"
     __table_args__ = (
@@ -69,6 +82,11 @@ class Task(SQLModel, table=True):
             unique=True,
             postgresql_where=text("idempotency_key IS NOT NULL"),
             sqlite_where=text("idempotency_key IS NOT NULL"),
+        ),
+        # For other writers: Python could not read other times.
+        *(
+            CheckConstraint(are_times(TIMES, dialect), name="ck_tasks_times").ddl_if(dialect)
+            for dialect in ("postgresql", "sqlite")
         ),
         # SQLite gives the id of a deleted last row again unless told not to.
         {"sqlite_autoincrement": True},
@@ -106,7 +124,7 @@ class Task(SQLModel, table=True):
         sa_type=ARRAY(Text).with_variant(JSON, "sqlite"),
         sa_column_kwargs={"server_default": NoTags()},
     )
-    # Null in a completed task that 1.0.0 completed (`queries.COMPLETED_AT`).
+    # Null in a completed task that 1.0.0 completed (`KNOWN_COMPLETION` in statements.py).
     completed_at: datetime | None = Field(default=None, sa_type=UTCTime)
     # The `Idempotency-Key` that a task was created with, and what tells its request from others.
     idempotency_key: str | None = Field(default=None, max_length=IDEMPOTENCY_KEY_MAX)

@@ -25,7 +25,7 @@ from starlette.datastructures import QueryParams
 
 from schemas import LIMIT_MAX, OFFSET_MAX, SEARCH_MAX, AnyCasePriority, DueDate, Tag, TaskId
 from statements import Order, Position, Sort, pattern_of
-from times import INFINITIES, parse
+from times import parse
 
 Filter = Literal["all", "pending", "active", "false", "completed", "true"]
 COMPLETED: Mapping[Filter, bool | None] = {
@@ -74,35 +74,25 @@ def _distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tags))
 
 
-def _is_time(key: str) -> str:
-    try:
-        if key not in INFINITIES:
-            parse(key)
-    except OverflowError:
-        raise ValueError("not in the years 1 to 9999 of UTC") from None
-    return key
-
-
-Key = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
+Text = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
 Time = Annotated[
     str,
     Field(
-        pattern=r"^-?infinity$|^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]"
-        r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
-        r"(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])?$"  # PostgreSQL takes offsets of less than 16 hours
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
+        r"(Z|\+00:00)?$"  # without a zone, in a cursor that 1.1.0 made on SQLite
     ),
-    AfterValidator(_is_time),
+    AfterValidator(parse),
 ]
-KEYS: Mapping[Sort, Any] = {
+RANKS: Mapping[Sort, Any] = {
     "created_at": Time,
     "updated_at": Time,
-    "due_date": Key,
+    "due_date": Text,
     "priority": Annotated[int, Field(ge=0, le=3)],
-    "title": Key,
+    "title": Text,
 }
 CURSORS: Mapping[Sort, TypeAdapter[Any]] = {
-    sort: TypeAdapter(tuple[str, bool, key, TaskId])  # type: ignore[valid-type]
-    for sort, key in KEYS.items()
+    sort: TypeAdapter(tuple[str, bool, rank, TaskId])  # type: ignore[valid-type]
+    for sort, rank in RANKS.items()
 }
 
 
@@ -117,10 +107,10 @@ def position_of(cursor: str, order: Order) -> Position:
     """Raises ValueError unless the cursor is one of this order."""
     # `urlsafe_b64decode` would pass over characters outside the alphabet.
     text = b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    sort, descending, key, task_id = CURSORS[order.sort].validate_json(text, strict=True)
+    sort, descending, rank, task_id = CURSORS[order.sort].validate_json(text, strict=True)
     if order != (sort, descending):
         raise ValueError("another order")
-    return Position(key, task_id)
+    return Position(rank, task_id)
 
 
 def names_of(field: FieldInfo) -> tuple[str, ...]:

@@ -1,10 +1,7 @@
 """The tasks of one owner: the only way to the table, by nothing but `Scoped` statements."""
 
-import logging
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
-from operator import itemgetter
 from secrets import token_hex
 from typing import Any, NamedTuple
 
@@ -12,22 +9,10 @@ from pydantic_core import to_json
 
 import statements
 from database import Executor, Rows
-from models import DEFAULT_PRIORITY, utc_now
-from statements import FIELDS, NEWEST_FIRST, Order, Position, Scoped, Shape
-from times import EARLIEST, INFINITY, LATEST, MINUS_INFINITY
-
-log = logging.getLogger("tasks.queries")
+from models import utc_now
+from statements import FIELDS, NEWEST_FIRST, Order, Position, Scoped, Shape, position_of
 
 TaskRow = dict[str, Any]  # as `schemas.Task` describes it
-
-# What other writers may have left in a column that cannot be null here, by identity: comparing
-# datetimes takes longer.
-ODD = frozenset(map(id, (None, MINUS_INFINITY, EARLIEST, LATEST, INFINITY)))
-required_of = itemgetter(
-    *(n for n, field in enumerate(FIELDS) if not statements.table.c[field].nullable)
-)
-# What is shown instead of a null; a time has the task's other time.
-STAND_INS = {"title": "", "completed": False, "priority": DEFAULT_PRIORITY, "tags": []}
 
 
 class Page(NamedTuple):
@@ -73,17 +58,17 @@ class OwnTasks:
         shape = Shape(frozenset(selected), order, limit is not None, after is not None, offset > 0)
         values = _bound(selected)
         if after:
-            values |= {"position_key": after.key, "position_id": after.id}
+            values |= {"position_rank": after.rank, "position_id": after.id}
         if offset:
             values["offset"] = offset
         if limit is None:
             return Page(_parts_of(await self._run(statements.list_of(shape), **values)))
         # One more than is shown tells whether there is more.
         rows = await self._run(statements.list_of(shape), **values, limit=limit + 1)
-        found = [row for part in rows for row in part]
+        found = [_task_of(row) for part in rows for row in part]
         shown = found[:limit]
-        end = _position_of(shown[-1], order) if len(found) > limit else None
-        return Page(_parts_of(iter([shown])), end)
+        end = position_of(shown[-1], order) if len(found) > limit else None
+        return Page(iter([shown]), end)
 
     async def get(self, task_id: int) -> TaskRow | None:
         return _first_of(await self._run(statements.GET, task_id=task_id))
@@ -145,49 +130,14 @@ def _bound(selected: Mapping[str, Any]) -> dict[str, Any]:
     return {f"only_{name}": value for name, value in selected.items()}
 
 
-def _position_of(row: Any, order: Order) -> Position:
-    key = row[FIELDS.index(order.sort)] if row[-1] is None else row[-1]
-    # Of the times that Python has not, infinity alone is exact. Any other is passed over in the
-    # order's direction: no page comes twice.
-    if key is INFINITY or (key is LATEST and not order.descending):
-        return Position("infinity", row[0])
-    if key is MINUS_INFINITY or (key is EARLIEST and order.descending):
-        return Position("-infinity", row[0])
-    return Position(key.isoformat() if isinstance(key, datetime) else key, row[0])
-
-
 def _parts_of(rows: Rows) -> Iterator[list[TaskRow]]:
     for part in rows:
-        tasks = [dict(zip(FIELDS, row, strict=False)) for row in part]  # a page's rows have a key
-        odd = [
-            task
-            for task, row in zip(tasks, part, strict=True)
-            if not ODD.isdisjoint(map(id, required_of(row)))
-        ]
-        if odd:
-            for task in odd:
-                _replace_nulls(task)
-            log.warning(
-                "Nulls and times outside the years 1 to 9999 are shown as other values: tasks %s",
-                ", ".join(str(task["id"]) for task in odd),
-            )
-        yield tasks
+        yield [_task_of(row) for row in part]
 
 
-def _task_of(row: Any) -> TaskRow:
-    [[task]] = _parts_of(iter([[row]]))
-    return task
+def _task_of(row: Sequence[Any]) -> TaskRow:
+    return dict(zip(FIELDS, row, strict=True))
 
 
 def _first_of(rows: Rows) -> TaskRow | None:
-    return next((task for part in _parts_of(rows) for task in part), None)
-
-
-def _replace_nulls(task: TaskRow) -> None:
-    """Give a task of another writer what the API promises: no null where none is allowed."""
-    stand_ins = {
-        **STAND_INS,
-        "created_at": task["updated_at"] or EARLIEST,
-        "updated_at": task["created_at"] or EARLIEST,
-    }
-    task |= {field: value for field, value in stand_ins.items() if task[field] is None}
+    return next((_task_of(row) for part in rows for row in part), None)

@@ -1,8 +1,9 @@
 """The SQL, built from parts that are written once; each statement is scoped to its owner."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache, lru_cache
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -173,25 +174,6 @@ def _contains_json(element: HasTags, compiler: SQLCompiler, **options: Any) -> s
     )
 
 
-class TextOfTime(FunctionElement[str]):
-    """A time as SQLite stores it: a text, which other code may write in another form. On PostgreSQL
-    null, since the time itself is exact, and is not to be parsed twice.
-    """
-
-    type = String()
-    inherit_cache = True
-
-
-@compiles(TextOfTime)
-def _null(element: TextOfTime, compiler: SQLCompiler, **options: Any) -> str:
-    return "NULL"
-
-
-@compiles(TextOfTime, "sqlite")
-def _stored_text(element: TextOfTime, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(element.clauses, **options)
-
-
 def _contains_text(column: ColumnElement[Any]) -> ColumnElement[bool]:
     return column.ilike(bindparam("only_search", type_=String), escape="\\")
 
@@ -218,7 +200,6 @@ def _where(names: frozenset[str]) -> tuple[ColumnElement[bool], ...]:
     return tuple(condition for name, condition in CONDITIONS.items() if name in names)
 
 
-TIMES = frozenset({"created_at", "updated_at"})
 Sort = Literal["created_at", "updated_at", "due_date", "priority", "title"]
 
 
@@ -230,28 +211,48 @@ class Order(NamedTuple):
 NEWEST_FIRST = Order("created_at", descending=True)
 
 
-class Position(NamedTuple):
-    """Where a page ended: the last task's key in the order, and its id."""
+Rank = str | int | datetime
 
-    key: str | int
+
+class Position(NamedTuple):
+    """Where a page ended: the last task's rank in the order, and its id."""
+
+    rank: Rank
     id: int
 
 
-def _key_of(order: Order) -> ColumnElement[Any]:
-    """What tasks are ordered by, and by `id` where that is equal; never null."""
+PRIORITIES = {"high": 3, "medium": 2, "low": 1}
+# The rank of a task without a due date, which is last in both directions: before every digit
+# downwards, after them upwards.
+NO_DUE_DATE = {True: "", False: "~"}
+
+
+def position_of(task: Mapping[str, Any], order: Order) -> Position:
+    value = task[order.sort]
+    match order.sort:
+        case "priority":
+            value = PRIORITIES.get(value, 0)
+        case "due_date":
+            value = value or NO_DUE_DATE[order.descending]
+    return Position(value, task["id"])
+
+
+def _rank_of(order: Order) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """What tasks are ordered by, never null, and by `id` where that is equal; and the rank of a
+    position.
+    """
     column = table.c[order.sort]
+    position = bindparam("position_rank", type_=column.type)
     match order.sort:
         case "title":
-            return func.lower(column)
+            return func.lower(column), func.lower(position)
         case "priority":
-            return case(
-                (column == "high", 3), (column == "medium", 2), (column == "low", 1), else_=0
-            )
+            whens = [(column == priority, rank) for priority, rank in PRIORITIES.items()]
+            return case(*whens, else_=0), bindparam("position_rank", type_=Integer)
         case "due_date":
-            # Last in both directions: after every digit upwards, before them downwards.
-            return func.coalesce(column, "" if order.descending else "~")
+            return func.coalesce(column, NO_DUE_DATE[order.descending]), position
         case "created_at" | "updated_at":
-            return cast(ColumnElement[Any], column)
+            return column, position
 
 
 class Shape(NamedTuple):
@@ -266,25 +267,16 @@ class Shape(NamedTuple):
 
 @lru_cache(maxsize=256)  # a client can ask for thousands of shapes
 def list_of(shape: Shape) -> Scoped:
-    """The list of this shape. One that is limited has the key of its order as last column, or null
-    where a field of the task is this key.
-    """
-    key = _key_of(shape.order)
-    is_time = shape.order.sort in TIMES
-    shown_key = TextOfTime(key) if is_time else key
-    statement = select(*COLUMNS, shown_key.label("key")) if shape.is_limited else select(*COLUMNS)
-    statement = statement.where(*_where(shape.conditions))
+    rank, position_rank = _rank_of(shape.order)
+    statement = select(*COLUMNS).where(*_where(shape.conditions))
     if shape.has_position:
-        here = tuple_(type_coerce(key, String) if is_time else key, table.c.id)
-        position = tuple_(
-            bindparam("position_key", type_=Integer if shape.order.sort == "priority" else String),
-            bindparam("position_id", type_=BigInteger),
-        )
+        here = tuple_(rank, table.c.id)
+        position = tuple_(position_rank, bindparam("position_id", type_=BigInteger))
         statement = statement.where(here < position if shape.order.descending else here > position)
     if shape.order.descending:
-        statement = statement.order_by(key.desc(), table.c.id.desc())
+        statement = statement.order_by(rank.desc(), table.c.id.desc())
     else:
-        statement = statement.order_by(key, table.c.id)
+        statement = statement.order_by(rank, table.c.id)
     if shape.is_limited:
         statement = statement.limit(bindparam("limit", type_=Integer))
     if shape.has_offset:

@@ -3,22 +3,15 @@
 Columns without a zone hold UTC: `timestamp`, which other code may have made, and SQLite's texts.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Dialect
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.types import TypeEngine
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-# Stand for the times that PostgreSQL has and Python has not, infinity included.
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
-# Equal to these, and told from them by identity.
-MINUS_INFINITY = datetime.min.replace(tzinfo=UTC)
-INFINITY = datetime.max.replace(tzinfo=UTC)
-INFINITIES = {"-infinity": MINUS_INFINITY, "infinity": INFINITY}
 
 
 def parse(text: str) -> datetime:
@@ -30,44 +23,41 @@ def parse(text: str) -> datetime:
 
 
 def parse_postgresql(text: Any, cursor: object) -> datetime | None:
-    """Parse as a typecaster of psycopg2, which passes null as None. Gives the nearest time that
-    Python has.
-    """
+    """Parse as a typecaster of psycopg2, which passes null as None."""
     if text is None:
         return None
     try:
         return parse(text)
     except (ValueError, OverflowError):
-        if text in INFINITIES:
-            return INFINITIES[text]
-        # Year 0001 overflows in zones east of Greenwich; years of five digits start with a 1.
+        # In the zone of the session, the first day of the years 1 to 9999 may be one of the year
+        # before, and the last one of the year after.
         return EARLIEST if text.endswith(" BC") or text.startswith("0001-") else LATEST
 
 
-def _parse_sqlite(value: Any) -> datetime | None:
-    """Give None for what is no time: SQLite stores anything in any column."""
-    try:
-        return parse(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
+# How SQLAlchemy writes a time on SQLite.
+WRITTEN = (
+    "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9]."
+    "[0-9][0-9][0-9][0-9][0-9][0-9]"
+)
 
 
-class _SQLiteTime(sqlite.DATETIME):
-    def result_processor(
-        self, dialect: Dialect, coltype: object
-    ) -> Callable[[object], datetime | None]:
-        return _parse_sqlite
+def are_times(columns: Sequence[str], dialect: str) -> str:
+    """The condition that columns hold times of the years 1 to 9999, or null. On SQLite, these are
+    texts of one form, so that texts compare as the times do.
+    """
+    conditions = {
+        "postgresql": "{0} BETWEEN '0001-01-01 00:00:00.000000+00'"
+        " AND '9999-12-31 23:59:59.999999+00'",
+        "sqlite": f"{{0}} GLOB '{WRITTEN}' AND {{0}} > '0001' AND substr({{0}}, 12, 2) < '24'"
+        " AND date(substr({0}, 1, 10), '+0 days') = substr({0}, 1, 10)",
+    }
+    return " AND ".join(conditions[dialect].format(column) for column in columns)
 
 
 class UTCTime(UTCDateTime):
     """The type of a column of times."""
 
     cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(_SQLiteTime())  # type: ignore[no-untyped-call]
-        return super().load_dialect_impl(dialect)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         time = super().process_bind_param(value, dialect)

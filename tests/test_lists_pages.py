@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lists import KEYS, MIDNIGHT, SORTS, Json, Lists, ids_of, stored_tasks
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from texts import bad
 
 CURSOR = "Cursor must be the next_cursor of a list with the same sort and order"
@@ -38,9 +38,6 @@ filters = st.fixed_dictionaries(
         "due_after": st.just("2026-12-01"),
     },
 )
-# The time of a client's own cursor, in the forms in which other writers leave times in SQLite.
-TIMES = "2026-01-12 10:00:{:02}", "2026-01-12T10:00:{:02}", "2026-01-12 10:00:{:02}+00:00"
-TIMES_OF_OTHERS = (*TIMES, "2026-01-12T10:00:{:02}Z", "2026-01-12 10:00:{:02}.5")
 
 
 def joined(pages: Any) -> list[Json]:
@@ -229,69 +226,6 @@ def test_what_stays_is_shown_once_while_other_tasks_come_and_go(
     assert sorted(task for task in shown if task in stayed) == sorted(stayed)
     never_moved = [task for task in shown if task not in another.moved]
     assert len(never_moved) == len(set(never_moved))
-
-
-@pytest.mark.parametrize("form", TIMES_OF_OTHERS)
-@pytest.mark.parametrize("order", ["asc", "desc"])
-@pytest.mark.parametrize("sort", ["created_at", "updated_at"])
-def test_times_that_other_writers_stored_are_paged(
-    client: TestClient, engine: Engine, form: str, order: str, sort: str
-) -> None:
-    """Each form by itself, and mixed with the others: SQLite keeps the text as it was written."""
-    lists = Lists(client, engine, *[{"title": "ours", "created_at": MIDNIGHT}] * 2)
-    with engine.begin() as connection:
-        for second, other in enumerate([form, form, form, *TIMES_OF_OTHERS]):
-            for number in range(2):
-                time = other.format(second // 2)
-                connection.execute(
-                    text(
-                        "INSERT INTO tasks (user_id, title, completed, created_at, updated_at)"
-                        f" VALUES (:user, :title, {'false' if number else 'true'}, :time, :time)"
-                    ),
-                    {"user": lists.user, "title": time, "time": time},
-                )
-    expected = lists.all(sort=sort, order=order)
-    assert len(expected) == 18
-
-    for limit in (1, 2, 5):
-        assert joined(lists.pages(limit, sort=sort, order=order)) == expected
-        assert joined(lists.pages(limit, sort=sort, order=order, filter="pending")) == [
-            task for task in expected if not task["completed"]
-        ]
-
-
-@pytest.mark.parametrize("limit", [1, 2, 3])
-@pytest.mark.parametrize("order", ["asc", "desc"])
-def test_infinity_is_paged_and_a_year_that_python_has_not_ends(
-    client: TestClient, engine: Engine, limit: int, order: str
-) -> None:
-    """SQLite has neither: what is stored there instead is any text."""
-    is_sqlite = engine.dialect.name == "sqlite"
-    infinities = [] if is_sqlite else ["infinity", "-infinity"] * 2
-    odd = [] if is_sqlite else ["12000-01-01 00:00:00+00", "0044-03-15 00:00:00+00 BC"] * 2
-    lists = Lists(client, engine, *[{"title": "ours", "created_at": MIDNIGHT}] * 3)
-    infinite = store_at(engine, lists.user, infinities)
-    expected = ids_of(lists.all())
-
-    shown = ids_of(joined(lists.pages(limit, order=order)))
-    assert sorted(shown) == sorted(expected)
-
-    beyond = store_at(engine, lists.user, odd)
-    shown = ids_of(joined(lists.pages(limit, order=order)))
-    assert len(shown) == len(set(shown))
-    assert set(expected) - set(shown) <= set(infinite)
-    assert set(shown) <= {*expected, *beyond}
-
-
-def store_at(engine: Engine, user: str, times: list[str]) -> list[int]:
-    insert = text(
-        "INSERT INTO tasks (user_id, title, completed, created_at, updated_at)"
-        " VALUES (:user, 'theirs', false, :time, :time) RETURNING id"
-    )
-    with engine.begin() as connection:
-        return [
-            connection.execute(insert, {"user": user, "time": time}).scalar_one() for time in times
-        ]
 
 
 def test_a_cursor_of_another_sort_or_order_is_refused(client: TestClient, engine: Engine) -> None:

@@ -114,7 +114,8 @@ SHAPES = {
     "sqlite": (
         "SELECT cid, name, type, \"notnull\", dflt_value, pk FROM pragma_table_xinfo('tasks')",
         "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'tasks' ORDER BY 1",
-        "SELECT sql LIKE '%AUTOINCREMENT%' FROM sqlite_schema WHERE name = 'tasks'",
+        "SELECT sql LIKE '%AUTOINCREMENT%', substr(sql, instr(sql, 'CONSTRAINT ck_'))"
+        " FROM sqlite_schema WHERE name = 'tasks'",
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name != 'alembic_version'"
         " ORDER BY 1",
     ),

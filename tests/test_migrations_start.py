@@ -283,7 +283,7 @@ def test_four_workers_migrate_a_table_once(
         service.wait_until_started()
 
         assert titles(service) == ["Buy groceries"]
-        assert service.log().count("Migrating the tables") == 1
+        assert service.log().count(f"Migrating the tables to revision {REVISION}") == 1
         assert "Traceback" not in service.log()
 
 

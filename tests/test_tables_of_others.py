@@ -17,6 +17,8 @@ from answers import refusal
 from cluster import ROLE, Cluster, Database
 from endpoints import TASKS, Endpoint, each_endpoint_of_one_task
 from fixtures import RunService
+from places import Place, on_postgresql, on_sqlite
+from psycopg2 import errors
 from service import Service
 from users import OWNER, bearer
 
@@ -54,6 +56,7 @@ TABLES = {
         """,
     },
 }
+REFUSALS = (errors.CheckViolation, errors.NotNullViolation, sqlite3.IntegrityError)
 ZONELESS = [("somebody's", backend) for backend in TABLES["somebody's"]]
 WITH_NULLS = [
     (tables, backend) for tables in ("somebody's", "a zoned") for backend in TABLES[tables]
@@ -75,10 +78,6 @@ class Deployment:
         assert answer.is_success, answer.text
         task: dict[str, Any] = answer.json()["data"]
         return task
-
-    def warnings(self) -> list[str]:
-        """The lines of the log that say which tasks are shown otherwise than stored."""
-        return [line for line in self.service.log().splitlines() if "tasks.queries" in line]
 
     def add(self, created_at: str, updated_at: str, values: str = "'Buy groceries', false") -> int:
         """Store a task as another writer does. Gives its id."""
@@ -226,127 +225,126 @@ def test_an_id_beyond_the_columns_type_is_of_no_task(
     assert refusal(answer) == (404, "NOT_FOUND")
 
 
-# --- rows that Python cannot read, or the contract does not know ---
+# --- values that the API does not have, which other writers left ---
 
 EARLIEST = "0001-01-01T00:00:00Z"
 LATEST = "9999-12-31T23:59:59.999999Z"
 A_TIME = "2026-01-12T12:45:00Z"
-TITLE = "A secret"
-
-each_unreadable = pytest.mark.parametrize(
-    ("stored", "shown"),
-    [
-        ("'-infinity'", EARLIEST),
-        ("'4713-01-01 00:00:00Z BC'", EARLIEST),
-        ("'0001-12-31 23:59:59Z BC'", EARLIEST),
-        ("'12000-01-01 00:00:00Z'", LATEST),
-        ("'10000-01-01 00:00:00Z'", LATEST),
-        ("'infinity'", LATEST),
+STORED_TIME = "'2026-01-12 12:45:00.000000'"
+# Both times of a task, as they are stored, and as they are shown.
+ODD_TIMES = {
+    "postgresql": [
+        ("'-infinity'", "'4713-01-01 00:00:00Z BC'", EARLIEST, EARLIEST),
+        ("'0001-12-31 23:59:59Z BC'", "'12000-01-01 00:00:00Z'", EARLIEST, LATEST),
+        ("'10000-01-01 00:00:00Z'", "'infinity'", LATEST, LATEST),
     ],
-)
-on_postgresql = on([one for one in WITH_NULLS if one[1] == "postgresql"])
-
-
-@each_unreadable
-@on_postgresql
-def test_a_time_that_python_cannot_read_is_the_nearest_one(
-    deployment: Deployment, stored: str, shown: str
-) -> None:
-    values = f"'{TITLE}', false"
-    usual = deployment.add(f"'{A_TIME}'", f"'{A_TIME}'")
-    odd = deployment.add(stored, stored, values)
-
-    listed = {task["id"]: task for task in deployment.call("GET").json()["data"]}
-
-    assert f"tasks {odd} " in deployment.warnings()[-1]
-    assert TITLE not in deployment.service.log()
-    assert listed.keys() == {usual, odd}
-    assert listed[usual]["created_at"] == A_TIME
-    assert (listed[odd]["created_at"], listed[odd]["updated_at"]) == (shown, shown)
-    assert deployment.task("GET", f"/{odd}") == listed[odd]
-
-
-@each_unreadable
-@on_postgresql
-def test_a_task_with_a_time_that_python_cannot_read_is_written_once(
-    deployment: Deployment, stored: str, shown: str
-) -> None:
-    path = f"/{deployment.add(stored, stored)}"
-
-    updated = deployment.task("PUT", path, json={"title": "Buy bread"})
-    toggled = deployment.task("PATCH", f"{path}/complete")
-    deleted = deployment.call("DELETE", path)
-
-    assert (updated["title"], updated["created_at"]) == ("Buy bread", shown)
-    assert (toggled["completed"], toggled["created_at"]) == (True, shown)
-    assert deleted.status_code == 200
-    assert deployment.run_sql("SELECT * FROM tasks") == []
-
-
-@pytest.mark.parametrize(
-    ("created_at", "updated_at", "shown"),
-    [
-        ("null", f"'{A_TIME}'", A_TIME),
-        (f"'{A_TIME}'", "null", A_TIME),
-        ("null", "null", EARLIEST),
+    "sqlite": [
+        ("'yesterday'", STORED_TIME, A_TIME, A_TIME),
+        ("1768221900", "x'00'", EARLIEST, EARLIEST),
+        ("''", "'2026-01-12T18:15:00+05:30'", A_TIME, A_TIME),
+        ("'2026-01-12T12:45:00Z'", "'2026-01-12 12:45'", A_TIME, A_TIME),
+        ("'2026-02-30 12:45:00.000000'", STORED_TIME, A_TIME, A_TIME),
     ],
-)
-@on(WITH_NULLS)
-def test_a_time_that_is_null_is_the_other_one(
-    deployment: Deployment, created_at: str, updated_at: str, shown: str
+}
+TIMES_OF_ANY = [
+    (STORED_TIME, STORED_TIME, A_TIME, A_TIME),
+    ("null", STORED_TIME, A_TIME, A_TIME),
+    (STORED_TIME, "null", A_TIME, A_TIME),
+    ("null", "null", EARLIEST, EARLIEST),
+    ("'0001-01-01 00:00:00.000000'", "'9999-12-31 23:59:59.999999'", EARLIEST, LATEST),
+]
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A table of other code, which no service has seen yet."""
+    tables, backend = request.param
+    if backend == "sqlite":
+        place = on_sqlite(tmp_path / "tasks.db")
+    else:
+        place = on_postgresql(request.getfixturevalue("cluster"))
+    place.run(TABLES[tables][backend])
+    if backend == "postgresql":
+        place.run(f"ALTER TABLE tasks OWNER TO {ROLE}")
+    return place
+
+
+with_nulls = pytest.mark.parametrize("place", WITH_NULLS, ids=" on ".join, indirect=True)
+
+
+def insert(created_at: str, updated_at: str, title: str = "'x'", completed: str = "false") -> str:
+    return (
+        "INSERT INTO tasks (user_id, title, completed, created_at, updated_at) VALUES"
+        f" ('{OWNER}', {title}, {completed}, {created_at}, {updated_at}) RETURNING id"
+    )
+
+
+def zoned(time: str, place: Place) -> str:
+    """A stored time that means UTC in any column."""
+    is_plain = place.backend == "postgresql" and time.endswith("'") and "00Z" not in time
+    return f"{time[:-1]}+00'" if is_plain and time[1:2].isdigit() and "BC" not in time else time
+
+
+@with_nulls
+def test_the_start_mends_what_other_writers_left(place: Place, run_service: RunService) -> None:
+    expected = {}
+    for created_at, updated_at, *shown in [*TIMES_OF_ANY, *ODD_TIMES[place.backend]]:
+        [(task_id,)] = place.run(insert(zoned(created_at, place), zoned(updated_at, place)))
+        expected[task_id] = shown
+    [(of_nulls,)] = place.run(insert("null", "null", "null", "null"))
+    place.run(f"UPDATE tasks SET priority = null, tags = null WHERE id = {of_nulls}")
+    expected[of_nulls] = [EARLIEST, EARLIEST]
+
+    with run_service(NEON_DATABASE_URL=place.url, TZ="America/New_York") as service:
+        service.wait_until_started()
+        tasks = service.client.get(TASKS, headers=bearer()).json()["data"]
+        one = service.client.get(f"{TASKS}/{of_nulls}", headers=bearer()).json()["data"]
+
+    shown_times = {task["id"]: [task["created_at"], task["updated_at"]] for task in tasks}
+    assert shown_times == expected
+    assert (one["title"], one["completed"]) == ("", False)
+    assert (one["priority"], one["tags"]) == ("medium", [])
+    for task in tasks:
+        schemas.Task.model_validate(task)
+
+
+@with_nulls
+def test_the_database_refuses_them_from_then_on(place: Place, run_service: RunService) -> None:
+    with run_service(NEON_DATABASE_URL=place.url) as service:
+        service.wait_until_started()
+    place.run(insert(zoned(STORED_TIME, place), zoned(STORED_TIME, place)))
+    odd = {time for times in ODD_TIMES[place.backend] for time in times[:2]} - {STORED_TIME}
+
+    for time in {*odd, "null"}:
+        with pytest.raises(REFUSALS):
+            place.run(insert(zoned(time, place), zoned(STORED_TIME, place)))
+        with pytest.raises(REFUSALS):
+            place.run(f"UPDATE tasks SET updated_at = {zoned(time, place)}")
+        if time != "null":
+            with pytest.raises(REFUSALS):
+                place.run(f"UPDATE tasks SET completed_at = {zoned(time, place)}")
+    for column in ("user_id", "title", "completed", "priority", "tags"):
+        with pytest.raises(REFUSALS):
+            place.run(f"UPDATE tasks SET {column} = null")
+
+
+@pytest.mark.parametrize("backend", ["postgresql", "sqlite"])
+def test_a_start_on_a_task_of_nobody_says_what_is_wrong(
+    request: pytest.FixtureRequest, tmp_path: Path, run_service: RunService, backend: str
 ) -> None:
-    task_id = deployment.add(created_at, updated_at)
-    before = deployment.warnings()
+    if backend == "sqlite":
+        place = on_sqlite(tmp_path / "tasks.db")
+    else:
+        place = on_postgresql(request.getfixturevalue("cluster"))
+    place.run(TABLES["somebody's"][backend].replace("user_id TEXT NOT NULL", "user_id TEXT"))
+    if backend == "postgresql":
+        place.run(f"ALTER TABLE tasks OWNER TO {ROLE}")
+    place.run(insert(STORED_TIME, STORED_TIME).replace(f"'{OWNER}'", "null"))
 
-    [task] = deployment.call("GET").json()["data"]
+    with run_service(NEON_DATABASE_URL=place.url) as service:
+        service.process.wait(timeout=20)
 
-    assert (task["created_at"], task["updated_at"]) == (shown, shown)
-    [warning] = deployment.warnings()[len(before) :]
-    assert f"tasks {task_id} " in warning
-
-
-@on(WITH_NULLS)
-def test_nulls_are_an_empty_title_a_pending_state_a_medium_priority_and_no_tags(
-    deployment: Deployment,
-) -> None:
-    deployment.add(f"'{A_TIME}'", f"'{A_TIME}'", "null, null")
-    deployment.run_sql("UPDATE tasks SET priority = null, tags = null")
-
-    [task] = deployment.call("GET").json()["data"]
-
-    assert (task["title"], task["completed"]) == ("", False)
-    assert (task["priority"], task["tags"]) == ("medium", [])
-    assert (task["due_date"], task["completed_at"]) == (None, None)
-    assert deployment.task("GET", f"/{task['id']}") == task
-
-
-@on(WITH_NULLS)
-def test_a_row_of_nulls_is_a_task_as_the_document_describes_it(deployment: Deployment) -> None:
-    task_id = deployment.add("null", "null", "null, null")
-    fields = schemas.Task.model_fields.keys() - {"id", "user_id"}
-    deployment.run_sql(f"UPDATE tasks SET {', '.join(f'{field} = null' for field in fields)}")
-
-    task = deployment.task("GET", f"/{task_id}")
-
-    schemas.Task.model_validate(task)
-
-
-@pytest.mark.parametrize("stored", ["'yesterday'", "''", "1768221900", "x'00'"])
-@on([("somebody's", "sqlite")])
-def test_what_is_no_time_on_sqlite_is_as_null(deployment: Deployment, stored: str) -> None:
-    deployment.add(stored, f"'{A_TIME}'")
-    deployment.add(f"'{A_TIME}'", f"'{A_TIME}'")
-
-    tasks = deployment.call("GET").json()["data"]
-
-    assert [task["created_at"] for task in tasks] == [A_TIME, A_TIME]
-
-
-@on(WITH_NULLS)
-def test_usual_rows_are_not_in_the_log(deployment: Deployment) -> None:
-    deployment.add(f"'{A_TIME}'", f"'{A_TIME}'")
-    before = deployment.warnings()
-
-    deployment.call("GET")
-
-    assert deployment.warnings() == before
+    assert service.process.returncode == 3
+    assert "Traceback" not in service.log()
+    line = service.log().splitlines()[-2]
+    assert line.endswith("a row of the table tasks has no user_id: set it, or delete the row")
