@@ -1,76 +1,33 @@
-"""The engine, its pool, sessions, and the tables.
+"""The engine and its pool, sessions, and the tables: made, migrated, and checked to be current."""
 
-A request executes one statement without blocking the event loop: on PostgreSQL in a greenlet on the
-loop itself (`postgres.py`); on SQLite, and in any session with which a test overrides `get_db`, in
-FastAPI's thread pool.
-"""
-
-import asyncio
 import logging
-import random
 import sqlite3
-import threading
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
-from weakref import WeakKeyDictionary
+from typing import Any
 
-from fastapi.concurrency import run_in_threadpool
-from sqlalchemy import (
-    Connection,
-    CursorResult,
-    Executable,
-    UpdateBase,
-    column,
-    event,
-    false,
-    select,
-    table,
-)
+from sqlalchemy import Connection, column, event, false, select, table
 from sqlalchemy.engine import URL, Engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
-from sqlalchemy.util import greenlet_spawn
 from sqlmodel import Session, create_engine
 
-import postgres
-from admission import Overloaded, Turns
+from driver import postgres
+from driver.executors import WORK_SECONDS, EngineExecutor, lacks_tables
 from models import Task
 from settings import StartupError, get_settings
 
 log = logging.getLogger("tasks.database")
 
-# The longest that a request whose turn has come waits for a connection and its statement. If no
-# answer came by then, the server did not even report its own statement timeout: it is silent.
-WORK_SECONDS = 5.25
-# `Retry-After` of a 503: in general, and in an overload, where it is random within this range.
-RETRY_SECONDS = 2
-OVERLOAD_RETRY_SECONDS = (2, 6)
 # The longest that a writer waits for other writers of the SQLite file.
 SQLITE_LOCK_SECONDS = 5
-# How many rows of a long list are fetched and serialized before the event loop serves others.
-ROWS_AT_ONCE = 200
 # Serialises workers that start together, 1.0.0's too.
 CREATE_TABLES_LOCK = 7_233_710_045
 MIGRATIONS = Path(__file__).with_name("migrations")
 # The last migration, which makes the tables that this code needs. Migrations are numbered, so that
 # a later one is greater.
 REVISION = max(path.name[:4] for path in MIGRATIONS.glob("versions/[0-9]*.py"))
-
-
-class DatabaseUnavailable(Exception):
-    """The database cannot be reached, or did not answer in time. The text is for the log."""
-
-    def __init__(self, reason: str, retry_after: int = RETRY_SECONDS) -> None:
-        super().__init__(reason)
-        self.retry_after = retry_after
-
-
-class UnstorableText(Exception):
-    """The database cannot store or compare a string of the request. The text is for the log."""
 
 
 def make_engine(url: URL) -> Engine:
@@ -212,94 +169,13 @@ def get_db() -> Iterator[Session]:
         yield session
 
 
-# The rows of a statement's result, in parts of at most `ROWS_AT_ONCE`.
-Rows = Iterator[Sequence[Sequence[Any]]]
-
-
-class Executor(Protocol):
-    """Executes a request's one statement, and commits. A write that returns no rows gives their
-    number, as one row.
-
-    The turn that this takes counts for `owner`.
-    """
-
-    async def execute(
-        self, statement: Executable, values: Mapping[str, Any], owner: str | None = None
-    ) -> Rows: ...
-
-
-class EngineExecutor:
-    """Executes statements on connections of an engine's pool."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    async def execute(
-        self, statement: Executable, values: Mapping[str, Any], owner: str | None = None
-    ) -> Rows:
-        return await _admitted(owner, self._start, statement, values)
-
-    def _start(self, statement: Executable, values: Mapping[str, Any]) -> Awaitable[Rows]:
-        run_in = greenlet_spawn if postgres.can_wait_on_loop(self._engine) else run_in_threadpool
-        return run_in(self._execute, statement, values)
-
-    def _execute(self, statement: Executable, values: Mapping[str, Any]) -> Rows:
-        with self._engine.connect() as connection:
-            result = connection.execute(statement, values)
-            rows: Rows
-            if not result.returns_rows:
-                rows = iter([[(result.rowcount,)]])
-            elif isinstance(result.cursor, postgres.BoundedCursor):
-                # psycopg2 converts types itself. Fetch all rows now: later, the connection is
-                # another request's.
-                rows = iter(postgres.parts_of(result.cursor, ROWS_AT_ONCE))
-            else:
-                rows = iter(list(result.partitions(ROWS_AT_ONCE)))
-            connection.commit()  # sends nothing in AUTOCOMMIT; a test's engine may have none
-        return rows
-
-
-# All sessions on an in-memory SQLite share one connection (`StaticPool`): the rollback of one must
-# not end the transaction of another.
-_one_at_a_time = threading.Lock()
-
-
-class SessionExecutor:
-    """Executes statements in a test's session, and keeps the session's objects up to date."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    async def execute(
-        self, statement: Executable, values: Mapping[str, Any], owner: str | None = None
-    ) -> Rows:
-        return await _admitted(owner, run_in_threadpool, self._execute, statement, values)
-
-    def _execute(self, statement: Executable, values: Mapping[str, Any]) -> Rows:
-        fetch = {"synchronize_session": "fetch"}
-        with _one_at_a_time:
-            try:
-                result = self._session.execute(statement, values, execution_options=fetch)
-                rows: Rows
-                # Not `returns_rows`: `fetch` makes any statement return some.
-                if isinstance(statement, UpdateBase) and not statement.exported_columns:
-                    assert isinstance(result, CursorResult)
-                    rows = iter([[(result.rowcount,)]])
-                else:
-                    rows = iter(list(result.partitions(ROWS_AT_ONCE)))
-                self._session.commit()
-            except BaseException:
-                self._session.rollback()
-                raise
-        return rows
-
-
 class GetExecutor:
     """The dependency of the endpoints: gives the engine's executor, or an override of `get_db`.
 
     FastAPI runs a synchronous generator in two hops to a thread, and an ORM session around one
     statement costs as much as the statement: production avoids both. An instance equals `get_db`,
-    so that FastAPI finds an override of `get_db` for it, whose session `executor_of` wraps.
+    so that FastAPI finds an override of `get_db` for it, whose session
+    a `SessionExecutor` takes.
     """
 
     async def __call__(self) -> EngineExecutor:
@@ -310,78 +186,3 @@ class GetExecutor:
 
     def __hash__(self) -> int:
         return hash(get_db)
-
-
-def executor_of(given: EngineExecutor | Session) -> Executor:
-    """Wrap the session of an override of `get_db`; `GetExecutor` itself gives an executor."""
-    return given if isinstance(given, EngineExecutor) else SessionExecutor(given)
-
-
-async def _admitted(
-    owner: str | None, start: Callable[..., Awaitable[Rows]], *arguments: Any
-) -> Rows:
-    """Wait for a turn, then await what `start` gives. No statement is ever retried.
-
-    Raises `DatabaseUnavailable` if no turn comes within `TURN_SECONDS` (nothing was sent then), or
-    if the database cannot be reached or does not answer within `WORK_SECONDS`.
-    """
-    turns = _turns()
-    try:
-        await turns.acquire(owner)
-    except Overloaded as refusal:
-        # Spread the retries of requests that were refused together.
-        retry_after = random.randint(*OVERLOAD_RETRY_SECONDS)  # noqa: S311 (no secret)
-        raise DatabaseUnavailable(str(refusal), retry_after) from None
-    deadline = postgres.deadline.set(time.monotonic() + WORK_SECONDS)
-    try:
-        async with asyncio.timeout(WORK_SECONDS):
-            return await start(*arguments)
-    except (TimeoutError, PoolTimeoutError) as error:
-        raise DatabaseUnavailable(f"no answer within {WORK_SECONDS} s") from error
-    except DBAPIError as error:
-        if is_unavailable(error):
-            raise DatabaseUnavailable(reason_of(error)) from error
-        if getattr(error.orig, "pgcode", None) in postgres.CANNOT_STORE_TEXT:
-            raise UnstorableText(reason_of(error)) from error
-        raise
-    finally:
-        postgres.deadline.reset(deadline)
-        turns.release(owner)
-
-
-_turns_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
-
-
-def _turns() -> Turns:
-    """Get this event loop's turns: one for each connection of the pool."""
-    loop = asyncio.get_running_loop()
-    turns = _turns_of_loop.get(loop)
-    if turns is None:
-        turns = _turns_of_loop[loop] = Turns(get_settings().database_pool_size)
-    return turns
-
-
-def is_unavailable(error: DBAPIError) -> bool:
-    """Whether the error passes without a change of the code or of the database."""
-    code = getattr(error.orig, "pgcode", None)
-    if code is not None:
-        return postgres.is_transient(code)
-    if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
-        return False  # SQLite's code of a wrong statement
-    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
-
-
-def lacks_tables(error: DBAPIError) -> bool:
-    """Whether a table, or a column of one, is missing."""
-    code = getattr(error.orig, "pgcode", None)
-    if code is not None:
-        return code in postgres.UNDEFINED
-    return str(error.orig).startswith(("no such table", "no such column"))
-
-
-def reason_of(error: DBAPIError) -> str:
-    """Describe the error, without a text that may quote a statement's values."""
-    code = getattr(error.orig, "pgcode", None)
-    if code is None:  # an error of the connection or the SQLite file, not of a statement
-        return str(error.orig).strip().partition("\n")[0]
-    return f"{type(error.orig).__name__}, SQLSTATE {code}"

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from database import DatabaseUnavailable, UnstorableText
+from driver.executors import DatabaseUnavailable, UnstorableText
 from logs import masked_path
 from models import DESCRIPTION_MAX, IDEMPOTENCY_KEY_MAX, TAG_MAX, TAGS_MAX, TITLE_MAX
 from schemas import LIMIT_MAX, OFFSET_MAX, SEARCH_MAX, ErrorCode

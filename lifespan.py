@@ -6,7 +6,6 @@ A transient error is retried. Any other ends the start with one line that says w
 import asyncio
 import gc
 import logging
-import re
 import signal
 import sys
 import threading
@@ -18,13 +17,14 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+import advice
 import database
-import hosts
 import logs
 from auth import get_current_user
+from driver.executors import is_unavailable
 from settings import SECRET_CHARACTERS_MIN, StartupError, get_settings, misspelt_names
 
-log = logging.getLogger("tasks.database")
+log = logging.getLogger("tasks.start")
 server_log = logging.getLogger("tasks.server")
 settings_log = logging.getLogger("tasks.settings")
 
@@ -33,35 +33,6 @@ UVICORN_VERSION = "0.54.0"
 
 # The pauses between the attempts.
 DELAYS_SECONDS = (0.5, 1, 2, 4, 4, 4, 4)
-
-CREDENTIALS = "{setting} needs the user and the password that the server knows"
-TLS = "sslmode and certificates in {setting} must fit the server"
-# Permanent errors by their texts, and what to do about each. A refused connection has no SQLSTATE,
-# only the server's text. For a text that is not here, or is in another language, the start retries,
-# as for a database that does not answer.
-ADVICE = {
-    r"password authentication failed|no such user|SASL authentication failed": CREDENTIALS,
-    r'role ".*" does not exist|Tenant or user not found': CREDENTIALS,
-    r'database ".*" does not exist|no such database': "create it, or correct {setting}",
-    r"no pg_hba.conf entry": "the server's pg_hba.conf must let this user in from here",
-    r"endpoint could not be found|Endpoint ID is not": "copy {setting} from Neon again",
-    r"does not support SSL|certificate verify failed|root certificate file": TLS,
-    r"unsupported startup parameter": "take it out of {setting}; PgBouncer refuses it",
-    r"statement pooling mode": "set pool_mode = transaction in PgBouncer",
-    r"permission denied for schema (?P<schema>.+)": "GRANT USAGE, CREATE ON SCHEMA {schema}"
-    " TO {user}",
-    r"must be owner of": "run `make migrate` as the owner, or make {user} the owner",
-    r"permission denied for (table|sequence) (?P<name>.+)": "GRANT SELECT, INSERT, UPDATE, DELETE"
-    " ON {name} TO {user}",
-    r"(relation|column) .* does not exist|no such (table|column)": "the tables are marked as"
-    " migrated, but lack this: run the version that they were migrated for",
-    r'(constraint "ck_tasks_|NOT NULL constraint failed: \w+\.)(?P<name>\w+)': "a row of the table"
-    " tasks has no {name}: set it, or delete the row",
-    r"no schema has been selected": "the search_path must name a schema that exists",
-    r"unable to open database file|readonly database": "this user must be able to write to the"
-    " file and to its folder, or {setting} must name a PostgreSQL",
-    r"not a database": "{setting} names a file that is not SQLite's",
-}
 
 
 @asynccontextmanager
@@ -89,10 +60,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         )
     if database.get_db not in app.dependency_overrides:
         log.info("Database: %s", database.describe(database.engine))
-        is_told = hosts.place() and settings.database_is_default
+        is_told = advice.place() and settings.database_is_default
         if database.engine.dialect.name == "sqlite" and not is_told:
             log.warning("Tasks are kept in a local file; for PostgreSQL, set NEON_DATABASE_URL")
-        for warning in hosts.misplaced_defaults(settings):
+        for warning in advice.misplaced_defaults(settings):
             log.warning(warning)
         await create_tables_when_reachable()
     # Objects alive after startup live until shutdown; keep them out of every later collection.
@@ -134,32 +105,23 @@ async def create_tables_when_reachable() -> None:
                 return await run_in_threadpool(database.create_tables)
             except DBAPIError as error:
                 reason = str(error.orig).strip().partition("\n")[0]
-                advice = _advice_on(reason)
-                is_transient = not advice and database.is_unavailable(error)
+                what_helps = advice.on_error(
+                    reason,
+                    user=database.engine.url.username,
+                    setting=get_settings().database_setting,
+                )
+                is_transient = not what_helps and is_unavailable(error)
                 delay = next(delays, None) if is_transient else None
                 if delay is None:
                     raise StartupError(
                         f"The database cannot be {'reached' if is_transient else 'used'}"
                         f" ({database.describe(database.engine)}): "
-                        + "; ".join(filter(None, (reason, advice)))
+                        + "; ".join(filter(None, (reason, what_helps)))
                     ) from None
                 log.warning(
                     "The database does not answer yet, trying again in %s s: %s", delay, reason
                 )
                 await asyncio.sleep(delay)
-
-
-def _advice_on(reason: str) -> str | None:
-    """Say what to do about a permanent error. None if the error may be transient."""
-    for pattern, advice in ADVICE.items():
-        found = re.search(pattern, reason)
-        if found:
-            return advice.format(
-                **found.groupdict(),
-                user=database.engine.url.username,
-                setting=get_settings().database_setting,
-            )
-    return None
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from sqlalchemy import (
     ARRAY,
@@ -16,11 +16,10 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine.default import DefaultExecutionContext
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.elements import ClauseElement
 from sqlmodel import Field, SQLModel
 from typing_extensions import TypeAliasType
 
+from sql.dialects import NoTags
 from times import UTCTime, are_times
 
 USER_ID_MAX = 255
@@ -48,20 +47,6 @@ def _as_created(context: DefaultExecutionContext) -> datetime:
     """A new row was last changed when it was created."""
     created_at: datetime = context.get_current_parameters()["created_at"]  # type: ignore[no-untyped-call]
     return created_at
-
-
-class NoTags(ClauseElement):
-    """The server's default of `tags`, which PostgreSQL and SQLite write differently."""
-
-
-@compiles(NoTags)
-def _empty_array(element: NoTags, compiler: object, **options: Any) -> str:
-    return "'{}'"
-
-
-@compiles(NoTags, "sqlite")
-def _empty_json(element: NoTags, compiler: object, **options: Any) -> str:
-    return "'[]'"
 
 
 TIMES = ("created_at", "updated_at", "completed_at")
@@ -124,7 +109,7 @@ class Task(SQLModel, table=True):
         sa_type=ARRAY(Text).with_variant(JSON, "sqlite"),
         sa_column_kwargs={"server_default": NoTags()},
     )
-    # Null in a completed task that 1.0.0 completed (`KNOWN_COMPLETION` in statements.py).
+    # Null in a completed task that 1.0.0 completed (`KNOWN_COMPLETION` in sql/tasks.py).
     completed_at: datetime | None = Field(default=None, sa_type=UTCTime)
     # The `Idempotency-Key` that a task was created with, and what tells its request from others.
     idempotency_key: str | None = Field(default=None, max_length=IDEMPOTENCY_KEY_MAX)

@@ -24,7 +24,7 @@ from pydantic_core import to_json
 from starlette.datastructures import QueryParams
 
 from schemas import LIMIT_MAX, OFFSET_MAX, SEARCH_MAX, AnyCasePriority, DueDate, Tag, TaskId
-from statements import Order, Position, Sort, pattern_of
+from sql.lists import Order, Position, Sort, pattern_of
 from times import parse
 
 Filter = Literal["all", "pending", "active", "false", "completed", "true"]
@@ -163,7 +163,7 @@ class Selection(BaseModel):
 
     @property
     def selected(self) -> dict[str, Any]:
-        """The values of the conditions (`statements.CONDITIONS`)."""
+        """The values of the conditions (`sql.lists.CONDITIONS`)."""
         values = {
             "completed": COMPLETED[self.filter],
             "priority": self.priority,

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-import statements
-from database import Executor, Rows
+from driver.executors import Executor, Rows
 from models import utc_now
-from statements import FIELDS, NEWEST_FIRST, Order, Position, Scoped, Shape, position_of
+from sql import lists, tasks
+from sql.lists import NEWEST_FIRST, Order, Position, Shape, position_of
+from sql.scope import Scoped
+from sql.tasks import FIELDS
 
 TaskRow = dict[str, Any]  # as `schemas.Task` describes it
 
@@ -39,14 +41,14 @@ class Created(NamedTuple):
 class OwnTasks:
     """The tasks of one owner. A task that is not theirs is None.
 
-    `selected` has the values of the conditions (`statements.CONDITIONS`) that narrow a list.
+    `selected` has the values of the conditions (`sql.lists.CONDITIONS`) that narrow a list.
     """
 
     def __init__(self, owner: str, executor: Executor) -> None:
         self.owner = owner
         self._executor = executor
 
-    async def list(
+    async def page(
         self,
         selected: Mapping[str, Any] = {},
         order: Order = NEWEST_FIRST,
@@ -62,26 +64,26 @@ class OwnTasks:
         if offset:
             values["offset"] = offset
         if limit is None:
-            return Page(_parts_of(await self._run(statements.list_of(shape), **values)))
+            return Page(_parts_of(await self._run(lists.list_of(shape), **values)))
         # One more than is shown tells whether there is more.
-        rows = await self._run(statements.list_of(shape), **values, limit=limit + 1)
+        rows = await self._run(lists.list_of(shape), **values, limit=limit + 1)
         found = [_task_of(row) for part in rows for row in part]
         shown = found[:limit]
         end = position_of(shown[-1], order) if len(found) > limit else None
         return Page(iter([shown]), end)
 
     async def get(self, task_id: int) -> TaskRow | None:
-        return _first_of(await self._run(statements.GET, task_id=task_id))
+        return _first_of(await self._run(tasks.GET, task_id=task_id))
 
     async def create(self, new: Mapping[str, Any], once: Once | None = None) -> Created | None:
         """Create a task, unless one was created with this key. None if that was another one."""
         if once is None:
-            [[row]] = await self._run(statements.CREATE, now=utc_now(), **new)
+            [[row]] = await self._run(tasks.CREATE, now=utc_now(), **new)
             return Created(_task_of(row))
         digest = sha256(to_json(once.compared)).hexdigest()
         mark = f"{digest} {token_hex(8)}"
         values = {"now": utc_now(), "key": once.key, "mark": mark, **new}
-        [[row]] = await self._run(statements.CREATE_ONCE, **values)
+        [[row]] = await self._run(tasks.CREATE_ONCE, **values)
         *columns, stored_mark = row
         # Another writer may have stored a key without a mark.
         if stored_mark is None or not stored_mark.startswith(digest):
@@ -92,38 +94,37 @@ class OwnTasks:
         if not changes:
             return await self.get(task_id)
         values = {f"new_{field}": value for field, value in changes.items()}
-        statement = statements.update_of(*sorted(changes))
+        statement = tasks.update_of(*sorted(changes))
         return _first_of(await self._run(statement, task_id=task_id, now=utc_now(), **values))
 
     async def toggle(self, task_id: int) -> TaskRow | None:
-        return _first_of(await self._run(statements.TOGGLE, task_id=task_id, now=utc_now()))
+        return _first_of(await self._run(tasks.TOGGLE, task_id=task_id, now=utc_now()))
 
     async def delete(self, task_id: int) -> TaskRow | None:
-        return _first_of(await self._run(statements.DELETE, task_id=task_id))
+        return _first_of(await self._run(tasks.DELETE, task_id=task_id))
 
     async def count(self, selected: Mapping[str, Any]) -> tuple[int, int]:
         """How many there are, and how many of them are completed."""
         [[(total, completed)]] = await self._run(
-            statements.count_of(frozenset(selected)), **_bound(selected)
+            lists.count_of(frozenset(selected)), **_bound(selected)
         )
         return total, completed
 
     async def complete_all(self, selected: Mapping[str, Any], *, completed: bool) -> int:
         """Set `completed` where it differs; gives the number of tasks that were changed."""
-        statement = statements.completion_of(frozenset(selected))
+        statement = lists.completion_of(frozenset(selected))
         [[(changed,)]] = await self._run(
             statement, now=utc_now(), new_completed=completed, **_bound(selected)
         )
         return int(changed)
 
     async def delete_all(self, selected: Mapping[str, Any]) -> int:
-        statement = statements.deletion_of(frozenset(selected))
+        statement = lists.deletion_of(frozenset(selected))
         [[(deleted,)]] = await self._run(statement, **_bound(selected))
         return int(deleted)
 
     async def _run(self, scoped: Scoped, **values: Any) -> Rows:
-        values["owner"] = self.owner
-        return await self._executor.execute(scoped.statement, values, self.owner)
+        return await self._executor.execute(scoped, {**values, "owner": self.owner})
 
 
 def _bound(selected: Mapping[str, Any]) -> dict[str, Any]:

@@ -286,7 +286,7 @@ def killed_at_the_end(programs: list[Program]) -> Iterator[None]:
 
 
 def copy_code(folder: Path) -> Path:
-    for part in ("routes", "tokens", "migrations"):
+    for part in ("routes", "sql", "driver", "tokens", "migrations"):
         shutil.copytree(ROOT / part, folder / part)
     for module in ROOT.glob("*.py"):
         shutil.copy(module, folder)

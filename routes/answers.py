@@ -11,7 +11,7 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 from pydantic_core import to_json
 
-from database import ROWS_AT_ONCE
+from driver.executors import ROWS_AT_ONCE
 
 JSON = "application/json"
 

@@ -9,7 +9,8 @@ from sqlmodel import Session
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from auth import CurrentUser, verify_user_access
-from database import EngineExecutor, Executor, GetExecutor, executor_of
+from database import GetExecutor
+from driver.executors import EngineExecutor, Executor, SessionExecutor
 from errors import INVALID, ValidationFailed
 from models import IDEMPOTENCY_KEY_MAX
 from openapi import TASK
@@ -21,7 +22,7 @@ async def get_executor(
     given: Annotated[EngineExecutor | Session, Depends(GetExecutor())],
 ) -> Executor:
     """Give what executes statements on the engine, or in the session of an override of `get_db`."""
-    return executor_of(given)
+    return given if isinstance(given, EngineExecutor) else SessionExecutor(given)
 
 
 GivenExecutor = Annotated[Executor, Depends(get_executor)]

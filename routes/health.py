@@ -3,12 +3,12 @@
 from fastapi import APIRouter, Request
 from sqlalchemy.exc import DBAPIError
 
-from database import DatabaseUnavailable, lacks_tables, reason_of
+from driver.executors import DatabaseUnavailable, lacks_tables, reason_of
 from errors import ServiceUnavailable
 from openapi import documented
 from routes.dependencies import GivenExecutor
 from schemas import Health, Index, Readiness
-from statements import WRITE_NOTHING
+from sql.scope import Probe
 
 router = APIRouter(tags=["operation"])
 
@@ -38,7 +38,7 @@ async def health() -> Health:
 async def ready(executor: GivenExecutor) -> Readiness:
     """Check that the database answers, can be written to, and has the columns that are needed."""
     try:
-        await executor.execute(WRITE_NOTHING, {})
+        await executor.execute(Probe(), {})
     except DBAPIError as error:
         if lacks_tables(error):
             raise DatabaseUnavailable(reason_of(error)) from error

@@ -55,7 +55,7 @@ async def list_tasks(tasks: Tasks, request: Request) -> Response:
     query = request.query_params
     wanted = ListParameters.of(query) if query else WHOLE_LIST
     order = wanted.wanted_order
-    page = await tasks.list(
+    page = await tasks.page(
         wanted.selected, order, limit=wanted.limit, after=wanted.cursor, offset=wanted.offset
     )
     next_cursor = cursor_of(order, page.end) if page.end else None

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-import admission
-from admission import Overloaded, Turns
+from driver import admission
+from driver.admission import Overloaded, Turns
 
 # Long enough for everything else that a test does.
 SHORT_TURN_SECONDS = 0.2

@@ -13,7 +13,7 @@ from pages import PAGES, fences, sections, tables
 from processes import ROOT
 
 import main
-from hosts import HOSTS
+from advice import HOSTS
 from settings import Settings
 
 # What is no setting, but is read in the container all the same.

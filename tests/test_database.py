@@ -9,14 +9,16 @@ from uuid import uuid4
 import psycopg2
 import pytest
 from processes import start_python
-from sqlalchemy import Engine, event, inspect, text
+from sqlalchemy import Engine, event, inspect, select, text
 from sqlalchemy.engine import URL
 from sqlmodel import Session, create_engine
 
 import database
-import postgres
+from driver import executors, postgres
+from driver.executors import DatabaseUnavailable, EngineExecutor
 from models import Task
 from settings import get_settings
+from sql.scope import Scoped
 
 QUERY_CANCELED = "57014"
 
@@ -162,7 +164,7 @@ def hasty(postgresql_url: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engi
     """An engine whose requests have a second, half of which is for the server's report."""
     engine = database.make_engine(postgresql_url)
     monkeypatch.setattr(postgres, "REPORT_SECONDS", 0.5)
-    monkeypatch.setattr(database, "WORK_SECONDS", 1)
+    monkeypatch.setattr(executors, "WORK_SECONDS", 1)
     asyncio.run(sleep(engine, 0))  # SQLAlchemy knows the server from now on
     yield engine
     engine.dispose()
@@ -183,11 +185,19 @@ def connect_slowly(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return connect_slowly
 
 
+async def execute(engine: Engine, sql: str) -> None:
+    """Execute a statement without a scope, as no endpoint can, as somebody's of whom it is the only
+    request.
+    """
+    scoped = Scoped(select(Task))
+    scoped.statement = text(sql)
+    await EngineExecutor(engine).execute(scoped, {"owner": uuid4().hex})
+
+
 async def sleep(engine: Engine, seconds: float) -> None:
     """Hold a connection, past the limit that was sent with the statement if need be, as a server
     does that has gone."""
-    statement = text(f"SET LOCAL statement_timeout = 0; SELECT pg_sleep({seconds})")
-    await database.EngineExecutor(engine).execute(statement, {}, owner=uuid4().hex)
+    await execute(engine, f"SET LOCAL statement_timeout = 0; SELECT pg_sleep({seconds})")
 
 
 def test_connections_stay_within_the_pool_after_the_server_fell_silent_on_one(
@@ -206,7 +216,7 @@ def test_connections_stay_within_the_pool_after_the_server_fell_silent_on_one(
         silent = asyncio.create_task(sleep(hasty, 5))
         await asyncio.sleep(0.5)
         await fill_pool(0.8)  # at work when the other one is given up
-        with pytest.raises(database.DatabaseUnavailable):
+        with pytest.raises(DatabaseUnavailable):
             await silent
         await fill_pool(0.1)
 
@@ -225,12 +235,12 @@ def test_a_connection_made_after_the_server_fell_silent_on_others_is_used(
         first = asyncio.create_task(sleep(hasty, 5))
         await asyncio.sleep(0.3)
         second = asyncio.create_task(sleep(hasty, 5))
-        with pytest.raises(database.DatabaseUnavailable):
+        with pytest.raises(DatabaseUnavailable):
             await first
         # The idle one is not trusted any more, and the second is given up before a new one is made.
         await sleep(hasty, 0)
         assert second.done()
-        with pytest.raises(database.DatabaseUnavailable):
+        with pytest.raises(DatabaseUnavailable):
             await second
 
     asyncio.run(send())
@@ -247,7 +257,7 @@ def test_new_connections_that_the_server_closes_at_once_make_the_database_unavai
             assert other.scalar(end, {"pid": connection.info.backend_pid})
 
     async def send() -> None:
-        with pytest.raises(database.DatabaseUnavailable):
+        with pytest.raises(DatabaseUnavailable):
             await sleep(hasty, 0)
 
     hasty.dispose()
@@ -262,9 +272,8 @@ def test_the_server_gives_a_statement_up_before_its_request_does(
     """However long connecting took: else the statement would go on without anybody waiting."""
 
     async def send() -> None:
-        statement = text("SELECT pg_sleep(5)")
-        with pytest.raises(database.DatabaseUnavailable, match=QUERY_CANCELED):
-            await database.EngineExecutor(hasty).execute(statement, {})
+        with pytest.raises(DatabaseUnavailable, match=QUERY_CANCELED):
+            await execute(hasty, "SELECT pg_sleep(5)")
 
     hasty.dispose()
     connect_slowly(0.3)
@@ -275,8 +284,8 @@ def test_a_statement_is_not_sent_when_connecting_left_no_time_for_it(
     hasty: Engine, connect_slowly: Callable[[float], None]
 ) -> None:
     async def send() -> None:
-        with pytest.raises(database.DatabaseUnavailable, match="no time"):
-            await database.EngineExecutor(hasty).execute(text("SELECT 1"), {})
+        with pytest.raises(DatabaseUnavailable, match="no time"):
+            await execute(hasty, "SELECT 1")
 
     hasty.dispose()
     connect_slowly(0.6)

@@ -1,5 +1,6 @@
 """The documentation says what the code does, as far as the two can be compared."""
 
+import ast
 import re
 import tomllib
 from collections.abc import Iterator
@@ -185,6 +186,60 @@ def test_the_architecture_page_has_every_module_and_no_other() -> None:
         *(path for folder in FOLDERS for path in ROOT.glob(f"{folder}/[!_]*.py")),
     ]
     assert sorted(documented) == sorted(path.relative_to(ROOT).as_posix() for path in modules)
+
+
+def test_imports_run_down_the_table_of_the_architecture_page() -> None:
+    table, *_ = tables(sections(ARCHITECTURE)["Modules"])
+    level = {
+        name.removesuffix(".py").replace("/", "."): number
+        for number, (names, _) in enumerate(table)
+        for name in re.findall("`(.+?)`", names)
+    }
+
+    upward = [
+        f"{module} imports {imported}"
+        for module in level
+        for imported in imports_of(module)
+        if level.get(imported, len(level)) < level[module]
+    ]
+    assert upward == []
+
+
+@pytest.mark.parametrize("folder", ["tokens", "driver", "sql"])
+def test_what_stands_behind_a_module_knows_nothing_of_fastapi(folder: str) -> None:
+    for path in (ROOT / folder).glob("[!_]*.py"):
+        imported = imports_of(f"{folder}.{path.stem}")
+
+        assert not [name for name in imported if re.match("(fastapi|starlette)", name)], path
+
+
+def test_tokens_are_verified_behind_auth_alone() -> None:
+    modules = {path.stem for path in ROOT.glob("*.py")}
+    modules |= {
+        f"{folder}.{path.stem}" for folder in FOLDERS for path in ROOT.glob(f"{folder}/*.py")
+    }
+
+    users = {
+        module.partition(".")[0]
+        for module in modules
+        if any(name.startswith("tokens.") for name in imports_of(module))
+    }
+
+    assert users == {"auth", "dev_token", "tokens"}
+
+
+def imports_of(module: str) -> set[str]:
+    """The modules that this one imports, and the names that it takes from them."""
+    imported = set()
+    for node in ast.walk(ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported |= {
+                node.module or "",
+                *(f"{node.module}.{alias.name}" for alias in node.names),
+            }
+    return imported
 
 
 def test_the_example_of_a_test_runs_as_it_stands(app_folder: Path) -> None:

@@ -153,7 +153,7 @@ def test_the_start_warns_of_a_database_that_cannot_store_every_text(
     for deployment in (of_few_characters, of_bytes):
         ((encoding,),) = deployment.database.run("SHOW server_encoding")
         [warning] = [line for line in deployment.service.log().splitlines() if encoding in line]
-        assert " WARNING tasks.database " in warning
+        assert " WARNING tasks.driver " in warning
         assert "UTF8" in warning
 
 

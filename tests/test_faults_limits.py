@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
 import database
-import postgres
+from driver import postgres
 from models import Task
 
 # After an update, PostgreSQL computes for about two seconds without looking for a timeout.

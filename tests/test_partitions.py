@@ -22,7 +22,7 @@ import database as app_database
 from database import REVISION
 from models import Task
 from settings import database_url
-from statements import Sort
+from sql.lists import Sort
 
 on_partitions = pytest.mark.parametrize("engine", [PARTITIONED], indirect=True)
 

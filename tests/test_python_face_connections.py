@@ -18,7 +18,7 @@ from users import OWNER, bearer
 
 import database
 import main
-import postgres
+from driver import postgres
 from models import Task
 from settings import get_settings
 

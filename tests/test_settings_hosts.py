@@ -6,7 +6,7 @@ import pytest
 from service import Service
 from users import SECRET
 
-import hosts
+import advice
 from settings import get_settings
 
 POSTGRESQL = "postgresql://alice:x@host/db"
@@ -16,17 +16,17 @@ FRONT_END = "https://app.example"
 @pytest.fixture
 def own_machine(environment: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     """The environment of a machine that is neither a host's nor a container."""
-    for variable in hosts.HOSTS:
+    for variable in advice.HOSTS:
         environment.delenv(variable, raising=False)
-    environment.setattr(hosts, "CONTAINER_MARKS", (tmp_path / "mark",))
+    environment.setattr(advice, "CONTAINER_MARKS", (tmp_path / "mark",))
     return environment
 
 
 def warnings() -> list[str]:
-    return [*hosts.misplaced_defaults(get_settings())]
+    return [*advice.misplaced_defaults(get_settings())]
 
 
-@pytest.mark.parametrize("variable", hosts.HOSTS)
+@pytest.mark.parametrize("variable", advice.HOSTS)
 def test_a_host_is_told_of_a_local_file_and_of_a_local_front_end(
     own_machine: pytest.MonkeyPatch, variable: str
 ) -> None:
@@ -34,9 +34,9 @@ def test_a_host_is_told_of_a_local_file_and_of_a_local_front_end(
 
     of_the_database, of_the_front_end = warnings()
 
-    assert of_the_database.startswith(f"This is {hosts.HOSTS[variable]}, ")
+    assert of_the_database.startswith(f"This is {advice.HOSTS[variable]}, ")
     assert "set NEON_DATABASE_URL (or DATABASE_URL)" in of_the_database
-    assert of_the_front_end.startswith(f"This is {hosts.HOSTS[variable]}, ")
+    assert of_the_front_end.startswith(f"This is {advice.HOSTS[variable]}, ")
     assert "BETTER_AUTH_URL still says http://localhost:3000" in of_the_front_end
 
 

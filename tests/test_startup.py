@@ -148,7 +148,7 @@ def test_a_start_is_patient_and_then_says_what_was_the_matter(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (
-        caplog.at_level("WARNING", "tasks.database"),
+        caplog.at_level("WARNING", "tasks.start"),
         pytest.raises(StartupError, match=r"cannot be reached .*: .*refused"),
     ):
         start(f"postgresql+psycopg2://nobody@127.0.0.1:{free_port()}/tasks", monkeypatch)

@@ -12,7 +12,7 @@ from sqlmodel import Session
 from stored_tasks import EPOCH, wire
 from users import OWNER, SOMEONE_ELSE
 
-import database
+from driver.executors import ROWS_AT_ONCE
 from models import Task
 
 
@@ -41,7 +41,7 @@ def test_the_list_is_newest_first_and_of_two_at_once_the_later_id(
 
 
 def test_a_long_list_is_whole_and_in_order(alice: TestClient, engine: Engine) -> None:
-    times = [EPOCH + timedelta(seconds=number) for number in range(2 * database.ROWS_AT_ONCE + 1)]
+    times = [EPOCH + timedelta(seconds=number) for number in range(2 * ROWS_AT_ONCE + 1)]
     with Session(engine) as session:
         session.add_all([Task(user_id=OWNER, title="x", created_at=time) for time in times])
         session.commit()

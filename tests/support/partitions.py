@@ -4,7 +4,7 @@ import pytest
 from pages import PAGES, fences, sections
 from sqlalchemy import Engine
 
-import postgres
+from driver import postgres
 
 # The parameter of the fixture `engine`.
 PARTITIONED = "partitioned"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # The folders of the app's code, beside the modules on top.
-FOLDERS = ("routes", "tokens", "migrations")
+FOLDERS = ("routes", "sql", "driver", "tokens", "migrations")
 
 
 def copy_app(folder: Path) -> Path:

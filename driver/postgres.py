@@ -28,7 +28,7 @@ from sqlalchemy.util.concurrency import in_greenlet
 
 from times import parse_postgresql
 
-log = logging.getLogger("tasks.database")
+log = logging.getLogger("tasks.driver")
 
 # How these limits depend on each other and on others: docs/architecture.md, "Limits of time".
 

@@ -1,0 +1,193 @@
+"""What executes a request's statement, within limits of requests and of time.
+
+Nothing blocks the event loop: on PostgreSQL a statement waits in a greenlet on the loop itself
+(`postgres.py`); on SQLite, and in a session with which a test overrides `get_db`, in a thread.
+"""
+
+import asyncio
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+from anyio.to_thread import run_sync
+from sqlalchemy import CursorResult, UpdateBase
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.util import greenlet_spawn
+from sqlmodel import Session
+
+from driver import postgres
+from driver.admission import Overloaded, Turns
+from settings import get_settings
+from sql.scope import Probe, Scoped
+
+# The longest that a request whose turn has come waits for a connection and its statement. If no
+# answer came by then, the server did not even report its own statement timeout: it is silent.
+WORK_SECONDS = 5.25
+# `Retry-After` of a 503: in general, and in an overload, where it is random within this range.
+RETRY_SECONDS = 2
+OVERLOAD_RETRY_SECONDS = (2, 6)
+# How many rows of a long list are fetched and serialized before the event loop serves others.
+ROWS_AT_ONCE = 200
+
+# The rows of a statement's result, in parts of at most `ROWS_AT_ONCE`.
+Rows = Iterator[Sequence[Sequence[Any]]]
+
+
+class DatabaseUnavailable(Exception):
+    """The database cannot be reached, or did not answer in time. The text is for the log."""
+
+    def __init__(self, reason: str, retry_after: int = RETRY_SECONDS) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class UnstorableText(Exception):
+    """The database cannot store or compare a string of the request. The text is for the log."""
+
+
+class Executor(Protocol):
+    """Executes a request's one statement, and commits. A write that returns no rows gives their
+    number, as one row.
+    """
+
+    async def execute(self, scoped: Scoped | Probe, values: Mapping[str, Any]) -> Rows: ...
+
+
+class EngineExecutor:
+    """Executes statements on connections of an engine's pool."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def execute(self, scoped: Scoped | Probe, values: Mapping[str, Any]) -> Rows:
+        async with admitted(scoped, values):
+            if postgres.can_wait_on_loop(self._engine):
+                return await greenlet_spawn(self._execute, scoped, values)
+            return await run_sync(self._execute, scoped, values)
+
+    def _execute(self, scoped: Scoped | Probe, values: Mapping[str, Any]) -> Rows:
+        with self._engine.connect() as connection:
+            result = connection.execute(scoped.statement, values)
+            rows: Rows
+            if not result.returns_rows:
+                rows = iter([[(result.rowcount,)]])
+            elif isinstance(result.cursor, postgres.BoundedCursor):
+                # psycopg2 converts types itself. Fetch all rows now: later, the connection is
+                # another request's.
+                rows = iter(postgres.parts_of(result.cursor, ROWS_AT_ONCE))
+            else:
+                rows = iter(list(result.partitions(ROWS_AT_ONCE)))
+            connection.commit()  # sends nothing in AUTOCOMMIT; a test's engine may have none
+        return rows
+
+
+# All sessions on an in-memory SQLite share one connection (`StaticPool`): the rollback of one must
+# not end the transaction of another.
+_one_at_a_time = threading.Lock()
+
+
+class SessionExecutor:
+    """Executes statements in a test's session, and keeps the session's objects up to date."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def execute(self, scoped: Scoped | Probe, values: Mapping[str, Any]) -> Rows:
+        async with admitted(scoped, values):
+            return await run_sync(self._execute, scoped, values)
+
+    def _execute(self, scoped: Scoped | Probe, values: Mapping[str, Any]) -> Rows:
+        statement, fetch = scoped.statement, {"synchronize_session": "fetch"}
+        with _one_at_a_time:
+            try:
+                result = self._session.execute(statement, values, execution_options=fetch)
+                rows: Rows
+                # Not `returns_rows`: `fetch` makes any statement return some.
+                if isinstance(statement, UpdateBase) and not statement.exported_columns:
+                    assert isinstance(result, CursorResult)
+                    rows = iter([[(result.rowcount,)]])
+                else:
+                    rows = iter(list(result.partitions(ROWS_AT_ONCE)))
+                self._session.commit()
+            except BaseException:
+                self._session.rollback()
+                raise
+        return rows
+
+
+@asynccontextmanager
+async def admitted(scoped: Scoped | Probe, values: Mapping[str, Any]) -> AsyncIterator[None]:
+    """Wait for a turn of the statement's owner; then limit the time. No statement is ever retried.
+
+    Raises `DatabaseUnavailable` if no turn comes within `TURN_SECONDS` (nothing was sent then), or
+    if the database cannot be reached or does not answer within `WORK_SECONDS`.
+    """
+    if not isinstance(scoped, Scoped | Probe):
+        raise TypeError(f"executed for a request is what is scoped to its owner, not {scoped!r}")
+    owner, turns = values.get("owner"), _turns()
+    try:
+        await turns.acquire(owner)
+    except Overloaded as refusal:
+        # Spread the retries of requests that were refused together.
+        retry_after = random.randint(*OVERLOAD_RETRY_SECONDS)  # noqa: S311 (no secret)
+        raise DatabaseUnavailable(str(refusal), retry_after) from None
+    deadline = postgres.deadline.set(time.monotonic() + WORK_SECONDS)
+    try:
+        async with asyncio.timeout(WORK_SECONDS):
+            yield
+    except (TimeoutError, PoolTimeoutError) as error:
+        raise DatabaseUnavailable(f"no answer within {WORK_SECONDS} s") from error
+    except DBAPIError as error:
+        if is_unavailable(error):
+            raise DatabaseUnavailable(reason_of(error)) from error
+        if getattr(error.orig, "pgcode", None) in postgres.CANNOT_STORE_TEXT:
+            raise UnstorableText(reason_of(error)) from error
+        raise
+    finally:
+        postgres.deadline.reset(deadline)
+        turns.release(owner)
+
+
+_turns_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
+
+
+def _turns() -> Turns:
+    """Get this event loop's turns: one for each connection of the pool."""
+    loop = asyncio.get_running_loop()
+    turns = _turns_of_loop.get(loop)
+    if turns is None:
+        turns = _turns_of_loop[loop] = Turns(get_settings().database_pool_size)
+    return turns
+
+
+def is_unavailable(error: DBAPIError) -> bool:
+    """Whether the error passes without a change of the code or of the database."""
+    code = getattr(error.orig, "pgcode", None)
+    if code is not None:
+        return postgres.is_transient(code)
+    if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+        return False  # SQLite's code of a wrong statement
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+
+
+def lacks_tables(error: DBAPIError) -> bool:
+    """Whether a table, or a column of one, is missing."""
+    code = getattr(error.orig, "pgcode", None)
+    if code is not None:
+        return code in postgres.UNDEFINED
+    return str(error.orig).startswith(("no such table", "no such column"))
+
+
+def reason_of(error: DBAPIError) -> str:
+    """Describe the error, without a text that may quote a statement's values."""
+    code = getattr(error.orig, "pgcode", None)
+    if code is None:  # an error of the connection or the SQLite file, not of a statement
+        return str(error.orig).strip().partition("\n")[0]
+    return f"{type(error.orig).__name__}, SQLSTATE {code}"

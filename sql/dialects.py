@@ -1,0 +1,69 @@
+"""What PostgreSQL and SQLite write differently. The table needs it: it imports nothing of ours."""
+
+from typing import Any
+
+from sqlalchemy import Boolean, true
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.sql.functions import FunctionElement
+
+# Tells this lock of an owner from other locks of the same database.
+OWNER_LOCK = 7_233_710_046
+
+
+class NoTags(ClauseElement):
+    """The server's default of `tags`, which PostgreSQL and SQLite write differently."""
+
+
+@compiles(NoTags)
+def _empty_array(element: NoTags, compiler: object, **options: Any) -> str:
+    return "'{}'"
+
+
+@compiles(NoTags, "sqlite")
+def _empty_json(element: NoTags, compiler: object, **options: Any) -> str:
+    return "'[]'"
+
+
+class IsAlone(FunctionElement[bool]):
+    """True once no other statement with this condition changes the tasks of the owner: two that
+    lock the same rows in different orders would wait for each other. SQLite has one writer.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(IsAlone)
+def _lock_owner(element: IsAlone, compiler: SQLCompiler, **options: Any) -> str:
+    owner = compiler.process(element.clauses, **options)
+    # A query of its own is executed once, and before any row is read.
+    return f"(SELECT pg_advisory_xact_lock(hashtextextended({owner}, {OWNER_LOCK}))) IS NOT NULL"
+
+
+@compiles(IsAlone, "sqlite")
+def _true(element: IsAlone, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(true(), **options)
+
+
+class HasTags(FunctionElement[bool]):
+    """Whether the first array contains all elements of the second."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(HasTags)
+def _contains(element: HasTags, compiler: SQLCompiler, **options: Any) -> str:
+    stored, wanted = element.clauses
+    return f"{compiler.process(stored, **options)} @> {compiler.process(wanted, **options)}"
+
+
+@compiles(HasTags, "sqlite")
+def _contains_json(element: HasTags, compiler: SQLCompiler, **options: Any) -> str:
+    stored, wanted = (compiler.process(clause, **options) for clause in element.clauses)
+    return (  # of SQLAlchemy's own words for a column and a bound parameter
+        f"NOT EXISTS (SELECT 1 FROM json_each({wanted}) AS wanted WHERE wanted.value NOT IN"  # noqa: S608
+        f" (SELECT value FROM json_each({stored})))"
+    )
