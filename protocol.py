@@ -55,7 +55,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow = BoundedFlow(transport, self.pipeline, self.unparsed)
 
     def data_received(self, data: bytes) -> None:
-        self.unparsed.extend(data[at : at + PIECE_BYTES] for at in range(0, len(data), PIECE_BYTES))
+        if len(data) <= PIECE_BYTES:
+            self.unparsed.append(data)
+        else:
+            pieces = range(0, len(data), PIECE_BYTES)
+            self.unparsed.extend(data[at : at + PIECE_BYTES] for at in pieces)
         self.parse()
 
     def parse(self) -> None:
@@ -118,8 +122,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self.flow.resume_reading()
-        self.parse()
+        if self.flow.read_paused or self.unparsed:
+            self.flow.resume_reading()
+            self.parse()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
