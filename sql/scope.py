@@ -33,8 +33,10 @@ class Scoped:
         tables: Sequence[FromClause] = (
             statement.get_final_froms() if isinstance(statement, Select) else [statement.table]
         )
-        if not tables or not all(isinstance(table, Table) for table in tables):
-            raise TypeError("only a statement on tables can be scoped to an owner")
+        if not tables or not all(
+            isinstance(table, Table) and "user_id" in table.c for table in tables
+        ):
+            raise TypeError("only a statement on tables with a user_id can be scoped to an owner")
         self.statement = statement.where(*(table.c.user_id == OWNER for table in tables))
 
 

@@ -1,16 +1,111 @@
-"""Reads every SQL statement that the six endpoints send."""
+"""No door but the known ones: every route of the app, and every SQL statement that is sent."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from endpoints import Endpoint, each_endpoint, each_endpoint_of_one_task
+from endpoints import ENDPOINTS, Endpoint, each_endpoint, each_endpoint_of_one_task
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 from sent_sql import owners_in
-from sqlalchemy import Engine, event
+from sqlalchemy import Column, Engine, MetaData, Table, event, func, literal, select
+from sqlmodel import Session
 from users import OWNER, SOMEONE_ELSE
 
+import main
+from auth import get_current_user
+from driver.executors import EngineExecutor, SessionExecutor
 from models import Task
+from routes.dependencies import own_tasks
+from sql.scope import Scoped
+from sql.tasks import table as tasks
+
+# --- the routes ---
+
+# Who asks for these is nobody yet: why each may be open to everybody.
+OPEN = {
+    "/": "says where the documents are",
+    "/health": "tells that the process lives",
+    "/ready": "tells whether the database answers",
+    "/openapi.json": "describes the API",
+    "/docs": "shows the description",
+    "/docs/swagger-ui-bundle.js": "is a part of that page",
+    "/docs/swagger-ui.css": "is a part of that page",
+}
+
+
+def test_every_route_is_under_the_rules_for_all_endpoints_or_open_for_a_reason() -> None:
+    routes = {
+        (method, route.path_format)
+        for route in iter_route_contexts(main.app.routes)
+        for method in route.methods or ()
+    }
+
+    under_the_rules = {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
+    unknown = [
+        f"{method} {path}: add it to ENDPOINTS (endpoints.py), or to OPEN with its reason"
+        for method, path in sorted(routes - under_the_rules)
+        if path not in OPEN or method not in {"GET", "HEAD"}
+    ]
+    assert unknown == []
+    assert under_the_rules <= routes
+
+
+def test_every_route_of_a_user_asks_who_is_calling_and_whose_the_path_is() -> None:
+    """By what the route depends on, whatever a test's request would find."""
+    for route in iter_route_contexts(main.app.routes):
+        if "{user_id}" in (route.path_format or ""):
+            calls = set(calls_of(route.dependant))
+
+            assert {own_tasks, get_current_user} <= calls, f"{route.path_format}: {calls}"
+
+
+def calls_of(dependant: Dependant) -> Iterator[Callable[..., Any] | None]:
+    yield dependant.call
+    for dependency in dependant.dependencies:
+        yield from calls_of(dependency)
+
+
+# --- what is executed ---
+
+
+def test_what_is_not_scoped_is_not_executed(engine: Engine) -> None:
+    unscoped: Any = select(Task)
+
+    with pytest.raises(TypeError, match="scoped to its owner"):
+        asyncio.run(EngineExecutor(engine).execute(unscoped, {}))
+    with Session(engine) as session, pytest.raises(TypeError, match="scoped to its owner"):
+        asyncio.run(SessionExecutor(session).execute(unscoped, {}))
+
+
+def test_every_table_of_a_statement_is_scoped() -> None:
+    other = Table("notes", MetaData(), Column("task_id"), Column("user_id"))
+    both = select(tasks.c.title).where(other.c.task_id == tasks.c.id)
+
+    sql = str(Scoped(both.add_columns(other.c.task_id)).statement)
+
+    assert "tasks.user_id = :owner" in sql
+    assert "notes.user_id = :owner" in sql
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        select(func.count()),
+        select(Table("countries", MetaData(), Column("code"))),
+        select(select(tasks.c.title).subquery()),
+        select(tasks.c.title).join(tasks.alias(), literal(value=True)),
+    ],
+    ids=["no table", "a table without owners", "a subquery", "a join"],
+)
+def test_what_cannot_be_scoped_is_refused(statement: Any) -> None:
+    with pytest.raises(TypeError, match="can be scoped"):
+        Scoped(statement)
+
+
+# --- the statements ---
 
 
 @each_endpoint
