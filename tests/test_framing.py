@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -104,7 +105,7 @@ def test_nor_is_what_comes_before_the_answer(server: Server, upgrade: bytes) -> 
     user, task = server.new_task()
     smuggled = request("DELETE", task, user)
 
-    with server.connect() as connection, sqlite3.connect(server.file) as database:
+    with server.connect() as connection, closing(sqlite3.connect(server.file)) as database:
         database.execute("BEGIN EXCLUSIVE")  # the answer to a write has to wait
         connection.send(request("PATCH", f"{task}/complete", user, upgrade))
         for _ in range(3):
