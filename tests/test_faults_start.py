@@ -13,7 +13,7 @@ from waiting import eventually
 
 pytestmark = pytest.mark.waits
 
-START_PATIENCE_SECONDS = 60
+START_PATIENCE_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_a_start_waits_for_a_database_that_is_down(
         run_service(NEON_DATABASE_URL=database.url(port=gate.port)) as service,
     ):
         gate.refuse()
-        eventually("a line about it", lambda: "does not answer yet" in service.log(), seconds=20)
+        eventually("a line about it", lambda: "does not answer yet" in service.log(), seconds=60)
         gate.open()
         service.wait_until_started()
 
@@ -49,7 +49,7 @@ def test_a_start_outlasts_another_ones_lock(database: Database, run_service: Run
     with run_service(NEON_DATABASE_URL=database.url()) as service:
         with database.locked("LOCK TABLE pg_class IN SHARE MODE"):
             eventually(
-                "a line about it", lambda: "does not answer yet" in service.log(), seconds=20
+                "a line about it", lambda: "does not answer yet" in service.log(), seconds=60
             )
         service.wait_until_started()
 
@@ -65,7 +65,7 @@ def test_four_workers_start_together_on_an_empty_database(
             eventually(
                 "two workers in each other's way",
                 lambda: database.connections("wait_event_type = 'Lock'") >= 2,
-                seconds=20,
+                seconds=60,
             )
         service.wait_until_started()
 

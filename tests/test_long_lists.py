@@ -13,6 +13,7 @@ from cluster import Cluster, Database
 from fixtures import RunService
 from service import Service
 from users import bearer
+from waiting import allowed
 
 LENGTH = 100_000
 OWNERS = [f"hoarder_{number}" for number in range(4)]
@@ -77,7 +78,8 @@ def test_health_answers_while_long_lists_are_sent(deployment: Deployment) -> Non
         seconds = perf_counter() - began
 
     assert [answer.result().status_code for answer in lists] == [200] * len(OWNERS)
-    assert sum(delay for delay in delays if delay > HEALTH_SECONDS) < seconds / 4
+    late = allowed(HEALTH_SECONDS)
+    assert sum(delay for delay in delays if delay > late) < seconds / 4
 
 
 def test_a_long_list_is_whole(deployment: Deployment) -> None:

@@ -29,7 +29,7 @@ from database import REVISION
 WRITER = "tasks_writer"
 LATER_REVISION = f"{int(REVISION) + 1:04}"
 VERSION_1 = "f2f8339b3af288451aa49d42d36bc0190cea23db"
-EXIT_SECONDS = 20
+EXIT_SECONDS = 60
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])

@@ -16,7 +16,7 @@ from users import PASSWORD, SECRET
 import main
 from settings import StartupError
 
-STOP_SECONDS = 10
+STOP_SECONDS = 60
 IMPORT_EVERYTHING = """
 import importlib, pathlib
 for path in sorted(pathlib.Path.cwd().glob("*.py")):

@@ -21,7 +21,7 @@ from database import make_engine
 from settings import StartupError
 
 # Less than the pause before a second try, if there were one, and the start of Python.
-EXIT_SECONDS = 10
+EXIT_SECONDS = 60
 
 
 def last_words(service: Service) -> str:

@@ -14,7 +14,7 @@ from waiting import eventually
 # The words that tests put into requests, and look for in what the service tells.
 TITLE = "Divorce lawyer on Tuesday"
 DESCRIPTION = "Room 4711"
-LINE_SECONDS = 2
+LINE_SECONDS = 20
 
 # A table that quotes a new title in its refusal: as a plain error, as one that looks like a lost
 # connection, and in the words of PostgreSQL itself. It can also end the connection.

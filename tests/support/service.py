@@ -16,7 +16,7 @@ from endpoints import ORIGIN
 from ports import free_port
 from waiting import eventually
 
-START_SECONDS = 30
+START_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,10 @@ class Server:
 
 
 UVICORN = Server(
-    # `only` stops workers, which are not to be replaced for that.
-    "uvicorn main:app --port {port} --workers {workers} --timeout-worker-healthcheck 60",
+    # `only` stops workers, which are not to be replaced for that. Clients that are busy meanwhile
+    # come back to connections that are not to be closed.
+    "uvicorn main:app --port {port} --workers {workers} --timeout-worker-healthcheck 60"
+    " --timeout-keep-alive 60",
     "Uvicorn running on",
     "Application startup complete.",
 )
