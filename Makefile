@@ -17,6 +17,9 @@ endif
 # collection: the long ones first.
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+# Each worker would compile every test anew, and hypothesis, which is a plugin of pytest.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help run example token migrate test check lint types integration bench cluster \
 	free-port free-web-port newer-node

@@ -40,7 +40,7 @@ from key_server import KeyServer  # noqa: E402
 from log_lines import QUOTING_TRIGGER, kept_lines  # noqa: E402
 from openapi_document import Document  # noqa: E402
 from overload import Overload, overloading  # noqa: E402
-from partitions import PARTITIONED, is_meant, partition  # noqa: E402
+from partitions import PARTITIONED, partition  # noqa: E402
 from processes import copy_app  # noqa: E402
 from sent_sql import sent_by  # noqa: E402
 from service import UVICORN, Server, Service  # noqa: E402
@@ -51,21 +51,15 @@ import database  # noqa: E402
 import main  # noqa: E402
 from models import Task  # noqa: E402
 
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items[:] = filter(is_meant, items)
-    items.sort(key=lambda item: item.get_closest_marker("waits") is None)
+# Which tests run, and how: hooks.
+pytest_plugins = ["layers"]
 
 
 @pytest.fixture(scope="session")
-def postgresql_url() -> Iterator[URL]:
+def postgresql_url(request: pytest.FixtureRequest) -> Iterator[URL]:
     """A PostgreSQL that this run may use, in an empty schema of its own."""
-    if TEST_DATABASE_URL:
-        yield from _own_schema(database_url(TEST_DATABASE_URL))
-        return
-    with running_cluster() as cluster:
-        yield from _own_schema(database_url(cluster.url()))
+    url = TEST_DATABASE_URL or request.getfixturevalue("cluster").url()
+    yield from _own_schema(database_url(url))
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +90,7 @@ def _own_schema(url: URL) -> Iterator[URL]:
 def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
-    """The app's engine, on each of the two databases in turn; see `is_meant` for the third."""
+    """The app's engine, on each of the two databases in turn; see `layers.is_meant`."""
     if request.param == "sqlite":
         url = make_url(f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'tasks.db'}")
     else:

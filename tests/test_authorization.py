@@ -134,6 +134,7 @@ def test_an_update_without_a_field_does_not_reveal_the_task_of_another_user(
 # --- the order of refusals: 413, 401, 403, 400, 404 ---
 
 
+@pytest.mark.without_sql
 @each_endpoint
 def test_413_comes_before_401(client: TestClient, endpoint: Endpoint) -> None:
     response = endpoint.call(client, SOMEONE_ELSE, "zero", content=LARGE)
@@ -141,6 +142,7 @@ def test_413_comes_before_401(client: TestClient, endpoint: Endpoint) -> None:
     assert refusal(response) == (413, "PAYLOAD_TOO_LARGE")
 
 
+@pytest.mark.without_sql
 @each_endpoint
 def test_413_comes_before_403_and_400(alice: TestClient, endpoint: Endpoint) -> None:
     response = endpoint.call(alice, SOMEONE_ELSE, "zero", content=LARGE)
@@ -148,6 +150,7 @@ def test_413_comes_before_403_and_400(alice: TestClient, endpoint: Endpoint) -> 
     assert refusal(response) == (413, "PAYLOAD_TOO_LARGE")
 
 
+@pytest.mark.without_sql
 @each_endpoint
 def test_401_comes_before_403_and_400(client: TestClient, endpoint: Endpoint) -> None:
     response = endpoint.call(
@@ -157,6 +160,7 @@ def test_401_comes_before_403_and_400(client: TestClient, endpoint: Endpoint) ->
     assert refusal(response) == (401, "UNAUTHORIZED")
 
 
+@pytest.mark.without_sql
 @each_endpoint
 def test_403_comes_before_400(alice: TestClient, endpoint: Endpoint) -> None:
     response = endpoint.call(
@@ -166,6 +170,7 @@ def test_403_comes_before_400(alice: TestClient, endpoint: Endpoint) -> None:
     assert refusal(response) == (403, "FORBIDDEN")
 
 
+@pytest.mark.without_sql
 @each_endpoint_with_body
 def test_400_comes_before_404(alice: TestClient, endpoint: Endpoint) -> None:
     response = endpoint.call(alice, task_id=2**63 - 1, json={"title": ""})

@@ -9,7 +9,7 @@ from counting_proxy import CountingProxy, trips_of
 from endpoints import JSON, TASKS
 from fastapi.testclient import TestClient
 from fixtures import Overrides
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lists import MIDNIGHT, Json, Lists, ids_of, stored_tasks
 from sent_sql import owners_in
@@ -27,12 +27,6 @@ ONLY = (
     " tasks, each once (but tag) and none of them empty"
 )
 A_DUE_DATE = "a date (2026-12-01) or a time (2026-12-01T09:00 or 2026-12-01T09:00:00Z)"
-
-quickly = settings(
-    deadline=None,
-    max_examples=40,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 
 
 class Act(NamedTuple):
@@ -78,7 +72,6 @@ selections: st.SearchStrategy[Json] = st.builds(
     query=selections,
     completed=st.booleans(),
 )
-@quickly
 def test_complete_sets_those_that_the_list_shows_and_that_differ(
     client: TestClient,
     engine: Engine,
@@ -118,7 +111,6 @@ def test_complete_sets_those_that_the_list_shows_and_that_differ(
     tasks=st.lists(stored_tasks, max_size=10),
     query=selections,
 )
-@quickly
 def test_delete_deletes_those_that_the_list_shows(
     client: TestClient, engine: Engine, tasks: list[Json], query: Json
 ) -> None:
@@ -219,7 +211,7 @@ def test_tasks_of_other_users_are_untouched(
         assert after.model_dump() == task.model_dump()
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the database is not asked
+@pytest.mark.without_sql
 @each_act
 @pytest.mark.parametrize(
     ("query", "text"),
@@ -306,6 +298,7 @@ def test_whatever_does_not_select_tasks_is_refused_before_anything_is_changed(
     assert statements == []
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize(
     ("content", "text"),
     [
@@ -344,6 +337,7 @@ def test_unknown_fields_beside_completed_are_ignored(
     assert alice.get(TASKS).json()["data"][0]["title"] == "Buy groceries"
 
 
+@pytest.mark.without_sql
 @each_act
 @pytest.mark.parametrize(
     "query",

@@ -43,6 +43,7 @@ def test_nothing_else_may_be_kept_either(
     assert response.headers.get_list("Cache-Control") == ["no-store"]
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("origin", ["http://localhost:3000", "http://evil.example"])
 def test_a_preflight_may_not_be_kept(client: TestClient, origin: str) -> None:
     headers = {"Origin": origin, "Access-Control-Request-Method": "GET"}
@@ -52,6 +53,7 @@ def test_a_preflight_may_not_be_kept(client: TestClient, origin: str) -> None:
     assert response.headers.get_list("Cache-Control") == ["no-store"]
 
 
+@pytest.mark.without_sql
 def test_a_refused_large_body_may_not_be_kept(client: TestClient) -> None:
     response = client.post(TASKS, content=b"x" * 100_000)
 
@@ -59,6 +61,7 @@ def test_a_refused_large_body_may_not_be_kept(client: TestClient) -> None:
     assert response.headers.get_list("Cache-Control") == ["no-store"]
 
 
+@pytest.mark.without_sql
 @pytest.mark.usefixtures("unreachable")
 def test_that_the_service_is_unavailable_may_not_be_kept(alice: TestClient) -> None:
     response = alice.get(TASKS)

@@ -31,6 +31,7 @@ def names(header: str) -> set[str]:
     return {name.strip().lower() for name in header.split(",")}
 
 
+@pytest.mark.without_sql
 @each_endpoint
 def test_the_front_end_may_send_every_request_with_any_header(
     client: TestClient, endpoint: Endpoint
@@ -55,6 +56,7 @@ def test_the_front_end_may_send_every_request_with_any_header(
     assert "Origin" in answer["vary"]
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("origin", OTHER_ORIGINS)
 def test_another_origin_may_not_even_ask(client: TestClient, origin: str) -> None:
     answer = preflight(client, TASKS, "GET", origin)
@@ -64,6 +66,7 @@ def test_another_origin_may_not_even_ask(client: TestClient, origin: str) -> Non
     assert "Origin" in answer["vary"]
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND"])
 def test_another_method_may_not_be_sent(client: TestClient, method: str) -> None:
     answer = preflight(client, TASKS, method)

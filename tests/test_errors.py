@@ -39,6 +39,7 @@ ALL_METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUE
 # --- no such path ---
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize(
     "path",
     [
@@ -68,6 +69,7 @@ def test_a_slash_at_the_end_is_ignored_without_a_redirect(client: TestClient, pa
     assert with_one.text == without.text
 
 
+@pytest.mark.without_sql
 def test_two_slashes_at_the_end_make_another_path(client: TestClient) -> None:
     assert refusal(client.get("/health//")) == (404, "NOT_FOUND")
 
@@ -75,6 +77,7 @@ def test_two_slashes_at_the_end_make_another_path(client: TestClient) -> None:
 # --- no such method ---
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("path", METHODS)
 def test_another_method_is_refused_with_all_those_of_the_path(
     client: TestClient, path: str
@@ -88,6 +91,7 @@ def test_another_method_is_refused_with_all_those_of_the_path(
         assert set(response.headers["Allow"].split(", ")) == METHODS[path]
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("path", [TASKS, f"{TASKS}/1", f"{TASKS}/1/complete"])
 def test_a_refused_head_has_an_allow_header_and_no_body(client: TestClient, path: str) -> None:
     response = client.head(path)
@@ -147,6 +151,7 @@ def test_the_log_of_a_crash_has_nothing_that_the_user_wrote(
     assert "secret" not in log_lines()
 
 
+@pytest.mark.without_sql
 @each_endpoint
 def test_a_crash_of_any_dependency_is_answered_in_the_same_way(
     client: TestClient, overrides: Overrides, endpoint: Endpoint, log_lines: Callable[[], str]
@@ -177,6 +182,7 @@ def test_the_service_goes_on_after_a_crash(alice: TestClient, overrides: Overrid
 # --- the database is away ---
 
 
+@pytest.mark.without_sql
 @each_endpoint
 @pytest.mark.usefixtures("unreachable")
 def test_without_a_database_the_service_is_unavailable(
@@ -190,6 +196,7 @@ def test_without_a_database_the_service_is_unavailable(
         assert secret not in response.text
 
 
+@pytest.mark.without_sql
 @each_endpoint
 @pytest.mark.usefixtures("unreachable")
 def test_refusals_need_no_database(client: TestClient, endpoint: Endpoint) -> None:
@@ -231,6 +238,7 @@ def test_a_browser_can_read_every_refusal(client: TestClient, status: int) -> No
     assert_readable_by_the_front_end(response.headers)
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("path", ["/nowhere", f"{TASKS}//"])
 def test_a_browser_can_read_that_a_path_is_unknown(client: TestClient, path: str) -> None:
     response = client.get(path, headers={"Origin": ORIGIN})
@@ -248,6 +256,7 @@ def test_a_browser_can_read_a_crash(alice: TestClient, endpoint: Endpoint) -> No
     assert_readable_by_the_front_end(response.headers)
 
 
+@pytest.mark.without_sql
 @pytest.mark.usefixtures("unreachable")
 def test_a_browser_can_read_that_the_service_is_unavailable(alice: TestClient) -> None:
     response = alice.get(TASKS, headers={"Origin": ORIGIN})
@@ -263,6 +272,7 @@ def test_the_paths_of_this_file_are_those_of_the_endpoints() -> None:
     assert {(url.partition("?")[0], method) for url, method in urls} <= listed
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("path", [TASKS, "/health", "/ready", "/docs", "/openapi.json"])
 def test_a_newline_at_its_end_makes_another_path(alice: TestClient, path: str) -> None:
     response = alice.get(f"{path}%0A")
@@ -270,10 +280,12 @@ def test_a_newline_at_its_end_makes_another_path(alice: TestClient, path: str) -
     assert refusal(response) == (404, "NOT_FOUND")
 
 
+@pytest.mark.without_sql
 def test_a_newline_at_its_end_makes_no_id(alice: TestClient) -> None:
     assert refusal(alice.get(f"{TASKS}/1%0A")) == (400, "VALIDATION_ERROR")
 
 
+@pytest.mark.without_sql
 def test_the_methods_of_a_path_with_an_encoded_slash_are_its_own(client: TestClient) -> None:
     response = client.put("/api/x%2Ftasks/tasks")
 

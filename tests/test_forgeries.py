@@ -30,9 +30,6 @@ from signing import (
 )
 from users import OWNER, SOMEONE_ELSE
 
-# What is asked here does not depend on the database.
-pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-
 FRONT_END = "https://app.example"
 KINDS: list[Algorithm] = ["EdDSA", "ES256", "ES512", "RS256"]
 # The front end lists one key of each kind. The forger is SOMEONE_ELSE, has a token of their own of

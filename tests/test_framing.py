@@ -407,6 +407,7 @@ def test_a_length_that_could_be_read_in_two_ways_is_refused(
     assert server.service.client.get(task, headers=bearer(user)).status_code == 200
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("header", ["Upgrade", "Expect"])
 def test_every_answer_to_a_request_in_doubt_says_that_the_connection_ends(
     client: TestClient, header: str
@@ -417,6 +418,7 @@ def test_every_answer_to_a_request_in_doubt_says_that_the_connection_ends(
     assert {answer.headers["Connection"] for answer in answers} == {"close"}
 
 
+@pytest.mark.without_sql
 def test_an_upgrade_with_a_body_is_refused_in_the_one_shape(client: TestClient) -> None:
     answer = client.post(TASKS, json={"title": "x"}, headers={"Upgrade": "h2c"})
 

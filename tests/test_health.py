@@ -20,6 +20,7 @@ def connections(client: TestClient, engine: Engine) -> Iterator[list[object]]:
     event.remove(engine, "checkout", take)
 
 
+@pytest.mark.without_sql
 def test_the_index_says_where_to_go(client: TestClient) -> None:
     response = client.get("/")
 
@@ -34,6 +35,7 @@ def test_the_index_says_where_to_go(client: TestClient) -> None:
         assert client.get(response.json()[name]).status_code == 200
 
 
+@pytest.mark.without_sql
 def test_a_living_process_is_healthy(client: TestClient) -> None:
     response = client.get("/health")
 
@@ -59,6 +61,7 @@ def test_head_is_get_without_the_body(client: TestClient, path: str) -> None:
     assert head.content == b""
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("path", ["/", "/health"])
 def test_the_index_and_health_never_ask_the_database(
     client: TestClient, connections: list[object], path: str
@@ -76,6 +79,7 @@ def test_readiness_asks_the_database(client: TestClient, connections: list[objec
     assert len(connections) == 2
 
 
+@pytest.mark.without_sql
 @pytest.mark.usefixtures("unreachable")
 def test_a_process_without_its_database_is_healthy_but_not_ready(client: TestClient) -> None:
     health, ready, head = client.get("/health"), client.get("/ready"), client.head("/ready")

@@ -259,6 +259,7 @@ def test_a_key_has_1_to_255_visible_characters(client: TestClient, key: str) -> 
     assert id_of(create(client, key)) == id_of(first)
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize(
     "key",
     [

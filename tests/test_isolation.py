@@ -183,6 +183,7 @@ def test_a_task_of_somebody_else_is_not_asked_for_in_another_way(
     assert owners_in(sql) == [repr(OWNER)]
 
 
+@pytest.mark.without_sql
 @each_endpoint
 def test_nothing_is_sent_for_a_caller_who_is_refused(
     client: TestClient, statements: list[str], endpoint: Endpoint
@@ -194,6 +195,7 @@ def test_nothing_is_sent_for_a_caller_who_is_refused(
     assert statements == []
 
 
+@pytest.mark.without_sql
 @each_endpoint
 def test_nothing_is_sent_for_the_path_of_another_user(
     alice: TestClient, statements: list[str], endpoint: Endpoint

@@ -24,9 +24,6 @@ from users import OWNER, SOMEONE_ELSE, bearer
 
 from models import Task
 
-# What is asked here does not depend on the database.
-pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-
 
 @pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "ES512", "RS256"])
 def test_a_key_of_each_kind_opens_its_users_tasks_and_nobody_elses(

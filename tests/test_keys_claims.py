@@ -13,8 +13,6 @@ from signing import (
 )
 from users import OWNER
 
-# What is asked here does not depend on the database.
-pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 AN_HOUR = 3600
 BAD_CLAIMS: dict[str, dict[str, Any]] = {
     "no issuer": {"iss": ABSENT},

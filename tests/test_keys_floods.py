@@ -13,9 +13,6 @@ from signing import (
 )
 from users import OWNER
 
-# What is asked here does not depend on the database.
-pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-
 
 @pytest.mark.parametrize("junk", [crude_junk, skilled_junk, badly_signed_junk])
 def test_a_flood_of_junk_makes_no_flood_of_fetches(

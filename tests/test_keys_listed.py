@@ -14,8 +14,6 @@ from signing import (
 )
 from users import OWNER, SECRET
 
-# What is asked here does not depend on the database.
-pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 OTHER_KIND: dict[str, dict[str, Any]] = {
     "for encryption": {"use": "enc"},
     "for another use": {"use": "tls"},

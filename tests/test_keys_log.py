@@ -14,8 +14,6 @@ from signing import (
 )
 from users import OWNER
 
-# What is asked here does not depend on the database.
-pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 Make = Callable[[KeyServer, SigningKey], str]
 REASONS: dict[str, Make] = {
     "expired": lambda server, key: server.token(key, OWNER, exp=1),

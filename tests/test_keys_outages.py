@@ -17,9 +17,8 @@ from signing import (
     make_key,
 )
 from users import OWNER, bearer
+from waiting import allowed
 
-# What is asked here does not depend on the database.
-pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 ANSWER_DEADLINE_SECONDS = 5
 
 
@@ -27,7 +26,7 @@ ANSWER_DEADLINE_SECONDS = 5
 def within_the_deadline() -> Iterator[None]:
     began = monotonic()
     yield
-    assert monotonic() - began < ANSWER_DEADLINE_SECONDS
+    assert monotonic() - began < allowed(ANSWER_DEADLINE_SECONDS)
 
 
 OUTAGES: dict[str, Mood] = {

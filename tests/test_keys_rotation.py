@@ -12,9 +12,6 @@ from waiting import eventually
 
 from tokens import keys
 
-# What is asked here does not depend on the database.
-pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-
 
 def test_the_first_token_of_a_rotated_key_works(server: KeyServer, ask: Ask) -> None:
     old, new = make_key(), make_key(kid="the-next-key")

@@ -15,9 +15,6 @@ from signing import (
 )
 from users import OWNER
 
-# What is asked here does not depend on the database.
-pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-
 
 @pytest.fixture
 def stranger() -> Iterator[KeyServer]:

@@ -2,16 +2,11 @@
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lists import DESCENDING, SORTS, Json, Lists, ids_of, in_order, stored_tasks
 from sqlalchemy import Engine
 
-quickly = settings(
-    deadline=None,
-    max_examples=10,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 some_tasks = st.lists(stored_tasks, max_size=12)
 # Every way to ask for a direction: by a name of `sort`, `order` or neither.
 UPWARDS: list[dict[str, str]] = [{"order": "asc"}, {"sort_order": "asc"}]
@@ -20,7 +15,6 @@ DOWNWARDS: list[dict[str, str]] = [{"order": "desc"}, {"sort_order": "desc"}]
 
 @pytest.mark.parametrize("sort", SORTS)
 @given(tasks=some_tasks)
-@quickly
 def test_every_order_is_that_of_the_oracle(
     client: TestClient, engine: Engine, sort: str, tasks: list[Json]
 ) -> None:
@@ -41,7 +35,6 @@ def test_every_order_is_that_of_the_oracle(
 
 
 @given(tasks=some_tasks)
-@quickly
 def test_the_newest_come_first_unless_asked_otherwise(
     client: TestClient, engine: Engine, tasks: list[Json]
 ) -> None:
@@ -58,7 +51,6 @@ def test_the_newest_come_first_unless_asked_otherwise(
 
 
 @given(tasks=some_tasks, completion=st.sampled_from(["pending", "completed"]))
-@quickly
 def test_what_narrows_the_list_leaves_the_order(
     client: TestClient, engine: Engine, tasks: list[Json], completion: str
 ) -> None:

@@ -201,6 +201,7 @@ def test_an_empty_value_counts_as_absent(alice: TestClient, parameter: str) -> N
         assert shown(alice, [(name, "")]) == ALL
 
 
+@pytest.mark.without_sql
 @pytest.mark.usefixtures("alice")
 @pytest.mark.parametrize("parameter", NAMES)
 def test_a_parameter_refuses_any_other_value_in_its_words(
@@ -235,6 +236,7 @@ def test_of_several_names_the_first_in_the_table_counts_and_the_others_are_not_j
     assert shown(alice, query) == expected
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("parameter", [name for name in NAMES if len(NAMES[name]) > 1])
 def test_the_first_name_is_judged_though_another_one_is_right(
     alice: TestClient, parameter: str
@@ -294,6 +296,7 @@ def test_a_tag_that_is_repeated_is_sent_to_the_database_once(
     assert statement.count("home") == 1
 
 
+@pytest.mark.without_sql
 def test_each_of_several_tags_is_judged(alice: TestClient) -> None:
     assert text_of(alice, "tag=%20&tag=home") == TEXTS["tag"]
     assert text_of(alice, "tag=home&tag=%20") == TEXTS["tag"]
@@ -338,6 +341,7 @@ def test_other_parameters_are_ignored(alice: TestClient, query: str) -> None:
     assert shown(alice, query) == ALL
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("place", range(len(NAMES)))
 def test_of_several_faults_the_first_of_the_table_is_told(alice: TestClient, place: int) -> None:
     faults = list(NAMES)[place:]
@@ -364,6 +368,7 @@ def test_an_offset_beside_a_cursor_is_refused(alice: TestClient, offset: str) ->
     assert text_of(alice, f"skip={offset}&cursor={cursor}") == TEXTS["offset"]
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("parameter", NAMES)
 def test_no_parameter_is_judged_before_the_caller_is_known(
     client: TestClient, alice: TestClient, parameter: str

@@ -213,8 +213,8 @@ BUGS: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize(("bug", "cause"), BUGS.values(), ids=list(BUGS))
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_the_log_has_pythons_words_where_they_quote_no_value(
     engine: Engine,
     overrides: Overrides,

@@ -9,7 +9,7 @@ from answers import refusal
 from endpoints import ORIGIN, TASKS
 from fastapi.testclient import TestClient
 from fixtures import RunService
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from log_lines import kept_lines
 from service import Service
@@ -19,8 +19,6 @@ import main
 from middleware import REFUSED_ORIGINS_MAX
 
 # What is asked here does not depend on the database.
-on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-
 PREFLIGHT = {"Access-Control-Request-Method": "GET"}
 
 
@@ -138,7 +136,7 @@ NO_SUCH_PATH = {
 }
 
 
-@on_sqlite
+@pytest.mark.without_sql
 @pytest.mark.parametrize(("path", "shown"), NO_SUCH_PATH.items(), ids=range(len(NO_SUCH_PATH)))
 def test_the_log_has_a_path_that_is_not_there_without_what_may_be_a_users(
     client: TestClient, logged_errors: list[str], path: str, shown: str
@@ -152,7 +150,6 @@ def test_the_log_has_a_path_that_is_not_there_without_what_may_be_a_users(
 WORDS = {"", "api", "tasks", "stats", "complete", "*"}
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from([*sorted(WORDS), "doc", "docs", "task", "API", "auth", "undefined"])
@@ -171,7 +168,6 @@ def test_nothing_of_a_path_is_logged_but_words_that_are_no_users(segments: list[
     assert set(shown.removesuffix("/...").split("/")) <= WORDS
 
 
-@on_sqlite
 def test_a_task_that_is_not_there_is_no_such_line(
     alice: TestClient, logged_errors: list[str]
 ) -> None:

@@ -1,5 +1,5 @@
 """A table in hash partitions by `user_id` is used, started on and migrated as one table is, and
-every statement touches one partition. What the endpoints do there: see `partitions.FILES`.
+every statement touches one partition. What the endpoints do there: see `layers.ON_PARTITIONS`.
 """
 
 from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ from endpoints import JSON, TASKS
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import any_json, any_text, quickly, storable, white_space
+from properties import any_json, any_text, storable, white_space
 from users import OWNER
 
 from models import Task
@@ -46,7 +46,6 @@ def good_description(value: Any) -> bool:
 
 
 @given(body=bodies)
-@quickly
 def test_what_is_created_is_what_was_sent(
     alice: TestClient, load: Callable[[int], Task | None], body: Any
 ) -> None:
@@ -73,7 +72,6 @@ def test_what_is_created_is_what_was_sent(
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 @given(body=bodies)
-@quickly
 def test_what_is_updated_is_what_was_sent_and_the_rest_stays(
     alice: TestClient,
     stored: Callable[..., Task],
@@ -109,7 +107,6 @@ def test_what_is_updated_is_what_was_sent_and_the_rest_stays(
 
 
 @given(title=good_texts.filter(good_title), description=good_texts)
-@quickly
 def test_every_text_comes_back_as_it_was_sent(
     alice: TestClient, title: str, description: str
 ) -> None:
@@ -122,7 +119,6 @@ def test_every_text_comes_back_as_it_was_sent(
 
 
 @given(content=st.binary(max_size=200))
-@quickly
 def test_no_bytes_are_a_crash(alice: TestClient, content: bytes) -> None:
     created = alice.post(TASKS, content=content, headers=JSON)
     updated = alice.put(f"{TASKS}/{2**63 - 1}", content=content, headers=JSON)
@@ -135,7 +131,6 @@ def test_no_bytes_are_a_crash(alice: TestClient, content: bytes) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 @given(size=st.integers(64 * 1024 - 40, 64 * 1024 + 40))
-@quickly
 def test_64_kib_is_the_limit_to_the_byte(
     alice: TestClient, stored: Callable[..., Task], method: str, size: int
 ) -> None:

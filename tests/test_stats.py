@@ -6,7 +6,7 @@ import pytest
 from counting_proxy import CountingProxy, trips_of
 from endpoints import TASKS
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lists import Json, Lists, stored_tasks
 from sent_sql import owners_in
@@ -63,11 +63,6 @@ def test_the_users_tasks_are_counted_and_nobody_elses(
         },
     ),
 )
-@settings(
-    deadline=None,
-    max_examples=80,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 def test_what_the_list_shows_is_counted(
     client: TestClient, engine: Engine, tasks: list[Json], query: Json
 ) -> None:
@@ -79,6 +74,7 @@ def test_what_the_list_shows_is_counted(
     assert response.json() == counted(len(shown), sum(task["completed"] for task in shown))
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize(
     ("query", "text"),
     [
@@ -145,6 +141,7 @@ def test_stats_are_one_round_trip(proxy: CountingProxy, far_client: TestClient, 
     assert (trips, statuses) == (1, [200])
 
 
+@pytest.mark.without_sql
 def test_nothing_is_counted_for_who_may_not_know(
     client: TestClient, alice: TestClient, statements: list[str]
 ) -> None:

@@ -9,7 +9,6 @@ from endpoints import TASKS
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import quickly
 from stored_tasks import EPOCH, in_utc
 
 from models import Task
@@ -218,7 +217,6 @@ def test_no_client_sets_the_time_of_completion(
     completed_at=st.sampled_from([EPOCH, None]),
     changes=st.lists(st.sampled_from([TOGGLE, *COMPLETING, *UNCOMPLETING, *OTHERS]), max_size=8),
 )
-@quickly
 def test_completed_at_is_the_time_of_the_change_that_completed_the_task(
     alice: TestClient,
     stored: Callable[..., Task],

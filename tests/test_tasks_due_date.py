@@ -10,7 +10,7 @@ from each_write import kept, refusals
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import any_json, any_text, quickly
+from properties import any_json, any_text
 from texts import DUE_DATE, bad
 
 from models import Task
@@ -113,7 +113,6 @@ def misspelled(draw: st.DrawFn) -> str:
 
 
 @given(text=days | times | good_times | misspelled() | any_text)
-@quickly
 def test_a_due_date_comes_back_in_its_own_kind_or_is_refused(
     alice: TestClient, stored: Callable[..., Task], text: str
 ) -> None:
@@ -189,13 +188,13 @@ NO_DUE_DATES: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the database is not asked
+@pytest.mark.without_sql
 @pytest.mark.parametrize("value", NO_DUE_DATES, ids=lambda value: ascii(value)[:40])
 def test_what_is_no_due_date_is_refused(alice: TestClient, task: Task, value: Any) -> None:
     assert refusals(alice, task, "due_date", value) == [bad(DUE_DATE)] * 3
 
 
+@pytest.mark.without_sql
 @given(value=any_json.filter(lambda value: value is not None and not isinstance(value, str)))
-@quickly
 def test_a_due_date_is_a_text(alice: TestClient, task: Task, value: Any) -> None:
     assert refusals(alice, task, "due_date", value) == [bad(DUE_DATE)] * 3

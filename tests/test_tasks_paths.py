@@ -26,6 +26,7 @@ ALLOWED = {
 }
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize("path", ALLOWED)
 def test_another_method_is_405_with_every_method_of_the_path(
@@ -43,6 +44,7 @@ def test_another_method_is_405_with_every_method_of_the_path(
             assert refusal(response) == (405, "METHOD_NOT_ALLOWED")
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("path", ALLOWED)
 def test_405_needs_no_token(client: TestClient, path: str) -> None:
     response = client.request("TRACE", TASKS + path)
@@ -50,6 +52,7 @@ def test_405_needs_no_token(client: TestClient, path: str) -> None:
     assert refusal(response) == (405, "METHOD_NOT_ALLOWED")
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("path", ["/stats/complete", "/complete/complete", "/Stats", "/st%61ts"])
 def test_a_name_in_the_place_of_an_id_is_refused(alice: TestClient, path: str) -> None:
     response = alice.request("PATCH", TASKS + path, json={})
@@ -57,6 +60,7 @@ def test_a_name_in_the_place_of_an_id_is_refused(alice: TestClient, path: str) -
     assert (response.status_code, response.json()) == bad(TASK_ID)
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize(
     "path", ["/stats/1", "/complete/stats", "/1/stats", "/1/complete/1", "//stats", "/stats//"]
 )

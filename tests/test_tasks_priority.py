@@ -10,7 +10,7 @@ from endpoints import TASKS
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import any_json, any_text, quickly
+from properties import any_json, any_text
 from texts import PRIORITY, bad
 
 from models import Task
@@ -27,7 +27,6 @@ def test_a_priority_is_medium_unless_given(alice: TestClient) -> None:
 
 
 @given(priority=any_case.map("".join))
-@quickly
 def test_a_priority_is_given_back_in_lower_case(
     alice: TestClient, stored: Callable[..., Task], priority: str
 ) -> None:
@@ -36,8 +35,8 @@ def test_a_priority_is_given_back_in_lower_case(
     assert kept(alice, stored(), "priority", priority) == [expected] * 3
 
 
+@pytest.mark.without_sql
 @given(value=any_json | any_text | st.text("lowmediuhgLOWMEDIUHG ", max_size=7))
-@quickly
 def test_any_other_priority_is_refused(alice: TestClient, task: Task, value: Any) -> None:
     if isinstance(value, str) and re.fullmatch("(?ai)low|medium|high", value):
         return
@@ -54,6 +53,6 @@ def test_any_other_priority_is_refused(alice: TestClient, task: Task, value: Any
     ],
     ids=ascii,
 )
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the database is not asked
+@pytest.mark.without_sql
 def test_what_nearly_is_a_priority_is_refused(alice: TestClient, task: Task, value: Any) -> None:
     assert refusals(alice, task, "priority", value) == [bad(PRIORITY)] * 3

@@ -9,7 +9,7 @@ from endpoints import TASKS
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import any_json, any_text, quickly, storable, white_space
+from properties import any_json, any_text, storable, white_space
 from texts import TAGS, bad
 
 from models import Task
@@ -56,7 +56,6 @@ def good(value: Any) -> bool:
 
 
 @given(tags=st.lists(good_tags, max_size=14).filter(good))
-@quickly
 def test_tags_are_trimmed_and_each_is_kept_once_in_its_order(
     alice: TestClient, stored: Callable[..., Task], tags: list[str]
 ) -> None:
@@ -64,7 +63,6 @@ def test_tags_are_trimmed_and_each_is_kept_once_in_its_order(
 
 
 @given(value=any_json | any_text | st.lists(good_tags | long_tags | any_json, max_size=14))
-@quickly
 def test_other_tags_are_refused(alice: TestClient, stored: Callable[..., Task], value: Any) -> None:
     task = stored()
 
@@ -117,6 +115,6 @@ def test_ten_tags_are_the_limit_of_what_is_left(
     ],
     ids=lambda tags: ascii(tags)[:40],
 )
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the database is not asked
+@pytest.mark.without_sql
 def test_bad_tags_are_refused(alice: TestClient, task: Task, value: Any) -> None:
     assert refusals(alice, task, "tags", value) == [bad(TAGS)] * 3

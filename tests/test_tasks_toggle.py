@@ -101,6 +101,7 @@ def test_completion_is_set_however_often_it_is_sent(
         }
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("content", [b"completed=true", b'{"completed":true}'])
 @pytest.mark.parametrize(
     "headers",

@@ -28,9 +28,6 @@ from signing import (
 )
 from users import OWNER, SECRET
 
-# What is asked here does not depend on the database.
-pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-
 AN_HOUR = 3600
 BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 

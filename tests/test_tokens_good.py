@@ -15,9 +15,6 @@ from signing import (
 )
 from users import OWNER, SOMEONE_ELSE
 
-# What is asked here does not depend on the database.
-pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-
 AN_HOUR = 3600
 GOOD_CLAIMS: dict[str, dict[str, Any]] = {
     "a subject alone": {},

@@ -17,9 +17,6 @@ from shared_secret import (
 
 import main
 
-# What is asked here does not depend on the database.
-pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-
 BAD_AUTHORIZATION = {
     "empty": "",
     "a scheme alone": "Bearer",

@@ -12,9 +12,6 @@ from signing import (
 )
 from users import OWNER, SECRET
 
-# What is asked here does not depend on the database.
-pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-
 AN_HOUR = 3600
 SESSION_TOKEN = "q3DkdxZAE9nDzzlYNLp0aF8guanXUJpj"
 SENT_INSTEAD_OF_A_JWT = {

@@ -13,9 +13,6 @@ from users import OWNER
 
 from tokens import jws, verifier
 
-# What is asked here does not depend on the database.
-pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-
 
 def test_a_bad_token_is_401_every_time(client: TestClient) -> None:
     headers = {"Authorization": f"Bearer {token({'sub': OWNER, 'exp': int(time()) - 60})}"}

@@ -16,9 +16,6 @@ from signing import (
 )
 from users import OWNER, SECRET
 
-# What is asked here does not depend on the database.
-pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-
 INNER_SECRET = "the-key-inside-of-what-looks-like-a-jwk"
 SECRETS = {
     "a JSON text": '"a-secret-in-quotes-of-32-characters"',

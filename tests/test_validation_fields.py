@@ -23,6 +23,8 @@ from errors import INVALID
 from models import Task
 from schemas import TaskCreate, TaskUpdate
 
+pytestmark = pytest.mark.without_sql
+
 NOT_TEXT: list[Any] = [1, 1.5, True, False, [], {}, ["x"], {"x": "y"}]
 UNSTORABLE: list[Any] = ["a\0b", "\0", "\ud800", "a\udfffb", "\udc00\ud800"]
 BAD_TITLES = [

@@ -41,6 +41,7 @@ POISONS: dict[str, bytes] = {
 }
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("content", POISONS.values(), ids=POISONS.keys())
 def test_a_body_that_does_not_parse_is_refused(
     alice: TestClient, task: Task, content: bytes
@@ -52,6 +53,7 @@ def test_a_body_that_does_not_parse_is_refused(
     assert (updated.status_code, updated.json()) == bad(BODY)
 
 
+@pytest.mark.without_sql
 @each_endpoint_with_body
 def test_a_missing_body_is_refused(alice: TestClient, task: Task, endpoint: Endpoint) -> None:
     response = alice.request(endpoint.method, endpoint.url(task_id=task.id))
@@ -87,6 +89,7 @@ def test_an_ignored_number_may_have_any_length(alice: TestClient) -> None:
     assert response.status_code == 201
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize(
     "content",
     [content for content in POISONS.values() if content],
@@ -104,6 +107,7 @@ def test_a_body_of_a_toggle_that_does_not_parse_is_refused(
     assert (undeclared.status_code, undeclared.json()) == bad(UNDECLARED)
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("endpoint", CAN_HAVE_BODY, ids=lambda endpoint: endpoint.name)
 def test_a_body_is_not_judged_before_the_caller_is_known(
     client: TestClient, endpoint: Endpoint
@@ -117,6 +121,7 @@ def test_a_body_is_not_judged_before_the_caller_is_known(
     assert refusals == dict.fromkeys(POISONS, (401, "UNAUTHORIZED"))
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("endpoint", CAN_HAVE_BODY, ids=lambda endpoint: endpoint.name)
 @pytest.mark.parametrize("body", [{}, {"title": ""}, {"completed": 1}, [], "x"], ids=repr)
 def test_a_field_is_not_judged_before_the_caller_is_known(

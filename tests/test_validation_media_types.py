@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from models import Task
 
 
+@pytest.mark.without_sql
 @each_endpoint_with_body
 @pytest.mark.parametrize(
     "headers",

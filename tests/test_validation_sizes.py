@@ -53,6 +53,7 @@ def test_a_body_of_64_kib_is_accepted(
     assert response.status_code in {200, 201}
 
 
+@pytest.mark.without_sql
 @each_endpoint
 @each_way_of_sending
 def test_a_larger_body_is_refused_whoever_sends_it(
@@ -67,6 +68,7 @@ def test_a_larger_body_is_refused_whoever_sends_it(
     assert [refusal(response) for response in responses] == [(413, "PAYLOAD_TOO_LARGE")] * 4
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize("path", ["/health", "/nowhere", "/openapi.json"])
 def test_a_large_body_is_refused_on_every_path(client: TestClient, path: str) -> None:
     response = client.post(path, content=body_of(MB_5))
@@ -74,6 +76,7 @@ def test_a_large_body_is_refused_on_every_path(client: TestClient, path: str) ->
     assert refusal(response) == (413, "PAYLOAD_TOO_LARGE")
 
 
+@pytest.mark.without_sql
 def test_a_content_length_of_any_number_of_digits_is_too_large(alice: TestClient) -> None:
     headers = {**JSON, "Content-Length": "9" * 5000}
 
@@ -90,6 +93,7 @@ def test_a_content_length_that_is_no_number_is_no_crash(alice: TestClient) -> No
     assert response.status_code == 201
 
 
+@pytest.mark.without_sql
 @pytest.mark.usefixtures("client")
 def test_a_caller_who_leaves_in_the_middle_of_a_body_is_not_answered() -> None:
     parts: list[Any] = [

@@ -5,6 +5,8 @@ from endpoints import OF_ONE_TASK, TASKS
 from fastapi.testclient import TestClient
 from texts import FILTER, TASK_ID, bad
 
+pytestmark = pytest.mark.without_sql
+
 
 @pytest.mark.parametrize(
     "task_id",

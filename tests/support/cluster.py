@@ -128,6 +128,12 @@ class Standby(Cluster):
         self.run("SELECT pg_promote()")
 
 
+def make_system_user() -> None:
+    """PostgreSQL does not run as root; for root, pgserver makes a user whom it runs as."""
+    with TemporaryDirectory() as folder:
+        get_server(Path(folder), start=False)
+
+
 @contextmanager
 def running_cluster() -> Iterator[Cluster]:
     """Not in pytest's folder: each run closes that to other users, as PostgreSQL's is for root."""

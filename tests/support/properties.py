@@ -1,16 +1,8 @@
-"""What the property tests share: their settings, and arbitrary values."""
+"""Arbitrary values, for the property tests."""
 
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-
-# The fixtures are made once for all examples of a test; each example looks at one task only.
-quickly = settings(
-    deadline=None,
-    max_examples=40,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 
 # Everything that JSON can write: NUL, lone surrogates and astral characters too.
 any_text = st.text(st.characters(exclude_categories=())) | st.text("x\0 \n😀\ud800", max_size=5)
