@@ -21,7 +21,7 @@ IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run example token migrate test check lint types integration bench cluster \
+.PHONY: help run example token migrate quick test check lint types integration bench cluster \
 	free-port free-web-port newer-node
 
 help: ## List the targets
@@ -65,6 +65,9 @@ token: .venv/run .env ## Print a token for USER_ID (default demo), good for an h
 
 migrate: .venv/run ## Migrate the tables, as a start does, in the database of NEON_DATABASE_URL
 	$(BIN)/python -m migrations
+
+quick: .venv/dev ## Run the tests that need SQLite alone, with few examples (ARGS as for test)
+	$(BIN)/python -m pytest --quick --hypothesis-profile quick --numprocesses 2 $(ARGS)
 
 test: .venv/dev ## Run the tests, on PostgreSQL and on SQLite (ARGS="-k isolation": some of them)
 	$(BIN)/python -m pytest $(IN_PARALLEL) $(ARGS)

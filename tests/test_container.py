@@ -4,7 +4,9 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -24,15 +26,24 @@ OLDEST, *_, NEWEST = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_tex
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 
 
-def run(*command: Path | str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run_program() -> Run:
+    def run_program(*command: Path | str, **options: Any) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=False, **options
+        )
+
+    return run_program
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no hadolint")
-def test_the_dockerfile_passes_its_linter() -> None:
+def test_the_dockerfile_passes_its_linter(run_program: Run) -> None:
     program = Path(sys.executable).parent / "hadolint"
 
-    linter = run(program, "Dockerfile")
+    linter = run_program(program, "Dockerfile")
 
     assert (linter.returncode, linter.stdout, linter.stderr) == (0, "", "")
 
@@ -45,8 +56,10 @@ SCHEMAS = {
 
 
 @pytest.mark.parametrize("file", SCHEMAS)
-def test_a_file_of_yaml_fits_its_schema(file: str) -> None:
-    checked = run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", SCHEMAS[file], file)
+def test_a_file_of_yaml_fits_its_schema(run_program: Run, file: str) -> None:
+    checked = run_program(
+        sys.executable, "-m", "check_jsonschema", "--builtin-schema", SCHEMAS[file], file
+    )
 
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
@@ -67,15 +80,17 @@ def test_the_container_does_not_run_as_root() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no sh")
 @pytest.mark.parametrize(("port", "listens"), [(None, "8000"), ("", "8000"), ("7860", "7860")])
-def test_the_container_listens_on_port(tmp_path: Path, port: str | None, listens: str) -> None:
+def test_the_container_listens_on_port(
+    run_program: Run, tmp_path: Path, port: str | None, listens: str
+) -> None:
     uvicorn = tmp_path / "uvicorn"
     uvicorn.write_text('#!/bin/sh\necho "$@"\n')
     uvicorn.chmod(0o755)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"} | ({} if port is None else {"PORT": port})
 
-    arguments = subprocess.check_output(command(), env=environment, text=True)
+    started = run_program(*command(), env=environment)
 
-    assert f"main:app --host 0.0.0.0 --port {listens} " in arguments
+    assert f"main:app --host 0.0.0.0 --port {listens} " in started.stdout
 
 
 def test_the_operation_page_has_every_host_that_the_start_knows() -> None:

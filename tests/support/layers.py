@@ -1,4 +1,4 @@
-"""On which databases a test runs, and how: pytest's hooks."""
+"""Which tests run, on which databases, and how: pytest's hooks."""
 
 from collections.abc import Generator
 from typing import Any
@@ -22,6 +22,8 @@ ON_PARTITIONS = (
 )
 # Who is let in is decided before the database is asked.
 ON_SQLITE_ALONE = ("test_tokens_", "test_keys", "test_forgeries")
+# The fixtures that start a process. A database is in the parameters.
+PROCESSES = {"cluster", "postgresql_url", "run_service", "app_folder", "run_program"}
 
 # The fixtures are made once for all examples of a test; each example looks at one task only.
 settings.register_profile(
@@ -30,7 +32,10 @@ settings.register_profile(
     max_examples=15,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+settings.register_profile("quick", settings.get_profile("full"), max_examples=5)
 settings.load_profile("full")
+
+LEFT_OUT = pytest.StashKey[int]()
 
 
 def is_meant(item: pytest.Item) -> bool:
@@ -42,8 +47,18 @@ def is_meant(item: pytest.Item) -> bool:
     return on != PARTITIONED or file.startswith(ON_PARTITIONS)
 
 
+def is_quick(item: pytest.Item) -> bool:
+    """Whether the test needs neither PostgreSQL nor any other process."""
+    on = {"postgresql", PARTITIONED} & {str(value) for value in _parameters(item).values()}
+    return not on and PROCESSES.isdisjoint(getattr(item, "fixturenames", ()))
+
+
 def _parameters(item: pytest.Item) -> dict[str, Any]:
     return item.callspec.params if hasattr(item, "callspec") else {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="run what `layers.is_quick` names")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,9 +67,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items[:] = filter(is_meant, items)
     items.sort(key=lambda item: item.get_closest_marker("waits") is None)
+    if config.option.quick:
+        quick = [*filter(is_quick, items)]
+        config.stash[LEFT_OUT] = len(items) - len(quick)
+        items[:] = quick
 
 
 @pytest.hookimpl(wrapper=True)
@@ -77,3 +96,19 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     with sent_by(database.engine) as sent:
         yield
     assert sent == []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell xdist's controller, which collects no test, what this worker left out."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if left_out := config.stash.get(LEFT_OUT, 0):
+        print(f"left out: {left_out} tests that need PostgreSQL or another process: make test")
