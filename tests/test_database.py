@@ -293,8 +293,9 @@ def test_a_statement_is_not_sent_when_connecting_left_no_time_for_it(
 
 
 def test_requests_that_waited_for_a_turn_wait_for_the_database_on_the_event_loop(
-    hasty: Engine,
+    hasty: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(database, "WORK_SECONDS", 30)  # connecting may take a second
     threads: set[threading.Thread] = set()
     event.listen(hasty, "before_cursor_execute", lambda *_: threads.add(threading.current_thread()))
 

@@ -23,7 +23,7 @@ from fixtures import RunService
 from gate import Gate
 from service import Service
 from users import bearer
-from waiting import allowed, eventually
+from waiting import eventually, in_time
 
 pytestmark = pytest.mark.waits
 
@@ -163,7 +163,7 @@ def test_a_database_that_is_gone_is_503_until_it_returns(
     assert_healthy(health)
     for answer in answers:
         assert_refused_in_time(answer)
-    assert resumed - returned < allowed(RESUME_SECONDS)
+    assert in_time(resumed - returned, RESUME_SECONDS)
 
 
 def test_a_network_that_dies_after_the_commit_is_503_and_creates_once(

@@ -29,7 +29,7 @@ PROCESSES = {"cluster", "postgresql_url", "run_service", "app_folder", "run_prog
 settings.register_profile(
     "full",
     deadline=None,
-    max_examples=15,
+    max_examples=10,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 settings.register_profile("quick", settings.get_profile("full"), max_examples=5)
