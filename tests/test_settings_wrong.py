@@ -87,7 +87,7 @@ def test_a_setting_that_cannot_be_right_ends_the_process_with_one_line_that_name
     assert ended.value.code not in {None, 0}
     assert output.out == ""
     [line] = output.err.splitlines()
-    verbs = "must|is|has|names|holds|lets"
+    verbs = "must|is|has|names|lists|holds|lets"
     assert re.match(rf"Configuration error: {name} ({verbs}) ", line)
     assert PASSWORD not in line
 
