@@ -45,6 +45,11 @@ export async function openContext(browser, options = {}) {
 export async function openPage(context) {
   const page = await context.newPage();
   page.on("pageerror", (error) => assert.fail(`${page.url()}: ${error.stack}`));
+  // React tells the console what it found; that a request failed, the browser itself.
+  page.on("console", (message) => {
+    if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
+      assert.fail(`${page.url()}: ${message.text()}`);
+  });
   page.on("request", (request) => {
     const token = tokenOf(request);
     const owner = new URL(request.url()).pathname.split("/")[2];

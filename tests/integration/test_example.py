@@ -1,8 +1,9 @@
-"""The example of a front end, as it is built: two people's day in a real browser."""
+"""The example of a front end, built and in `next dev`: two people's day in a real browser."""
 
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -24,48 +25,25 @@ pytestmark = pytest.mark.integration
 HERE = Path(__file__).parent
 EXAMPLE = ROOT / "examples" / "nextjs"
 NEXT = EXAMPLE / "node_modules" / "next" / "dist" / "bin" / "next"
-START_SECONDS = 30
+# `next dev` compiles what a page needs when it is first asked for.
+START_SECONDS = 120
 # Where the walk leaves its pictures; examples/nextjs, to renew those of its README.
 SCREENSHOTS = os.environ.get("EXAMPLE_SCREENSHOTS")
+AS_BUILT = pytest.mark.parametrize(
+    "running", [("start", "postgresql")], ids="-".join, indirect=True
+)
 # The furthest from UTC.
 TIME_ZONE = "Pacific/Kiritimati"
-
-
-@dataclass(frozen=True)
-class Built:
-    """The example, built for an API at this port: a build holds its API's address."""
-
-    environment: dict[str, str]
-    api_port: int
-    front_end_port: int
-    front_end: str
 
 
 @dataclass(frozen=True)
 class Running:
     """The example and its API, and how to block the writes of the API's database."""
 
-    built: Built
+    environment: dict[str, str]
+    front_end: str
     service: Service
     block_writes: Callable[[], AbstractContextManager[None]]
-
-
-@pytest.fixture(scope="module")
-def built() -> Built:
-    assert NEXT.exists(), "run `make integration`, which installs the example"
-    api_port, front_end_port = free_port(), free_port()
-    front_end = f"http://localhost:{front_end_port}"
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": os.environ["HOME"],
-        "TZ": TIME_ZONE,
-        "NEXT_TELEMETRY_DISABLED": "1",
-        "NEXT_PUBLIC_API_URL": f"http://localhost:{api_port}",
-        "BETTER_AUTH_SECRET": SECRET,
-        "BETTER_AUTH_URL": front_end,
-    }
-    run_in_example("npm", "run", "build", environment=environment)
-    return Built(environment, api_port, front_end_port, front_end)
 
 
 def run_in_example(*command: str, environment: dict[str, str]) -> str:
@@ -83,13 +61,16 @@ def run_in_example(*command: str, environment: dict[str, str]) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
+@pytest.fixture(scope="module", params=[("start", "postgresql"), ("dev", "sqlite")], ids="-".join)
 def running(
-    request: pytest.FixtureRequest, built: Built, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
-    """Better Auth's tables and the tasks are in one PostgreSQL, or in a file each."""
+    """As built, with Better Auth's tables and the tasks in one PostgreSQL; or as `next dev` serves
+    it, in React's Strict Mode, with a file for each."""
+    assert NEXT.exists(), "run `make integration`, which installs the example"
+    mode, database_kind = request.param
     folder = tmp_path_factory.mktemp("example")
-    if request.param == "postgresql":
+    if database_kind == "postgresql":
         database = Database(request.getfixturevalue("cluster"))
         tasks_url = accounts_url = database.url()
 
@@ -101,20 +82,34 @@ def running(
         def block_writes() -> AbstractContextManager[None]:
             return written(folder / "tasks.db")
 
-    environment = built.environment | {"DATABASE_URL": accounts_url}
+    api_port, front_end_port = free_port(), free_port()
+    front_end = f"http://localhost:{front_end_port}"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ["HOME"],
+        "TZ": TIME_ZONE,
+        "NEXT_TELEMETRY_DISABLED": "1",
+        "NEXT_PUBLIC_API_URL": f"http://localhost:{api_port}",
+        "BETTER_AUTH_SECRET": SECRET,
+        "BETTER_AUTH_URL": front_end,
+        "DATABASE_URL": accounts_url,
+    }
     api_environment = {
         "BETTER_AUTH_SECRET": SECRET,
-        "BETTER_AUTH_URL": built.front_end,
+        "BETTER_AUTH_URL": front_end,
         "NEON_DATABASE_URL": tasks_url,
     }
     run_in_example("npm", "run", "setup", environment=environment)
+    if mode == "start":
+        run_in_example("npm", "run", "build", environment=environment)  # holds the API's address
     app = copy_app(folder / "app")
+    command = [found("node"), str(NEXT), mode, "--port", str(front_end_port)]
     with (
-        Service(app, folder / "log", api_environment, port=built.api_port) as service,
-        serving(built, environment, folder / "front-end-log"),
+        Service(app, folder / "log", api_environment, port=api_port) as service,
+        serving(command, environment, front_end, folder / "front-end-log"),
     ):
         service.wait_until_started()
-        yield Running(built, service, block_writes)
+        yield Running(environment, front_end, service, block_writes)
     assert "Traceback" not in service.log()
 
 
@@ -128,30 +123,33 @@ def written(file: Path) -> Iterator[None]:
 
 
 @contextmanager
-def serving(built: Built, environment: dict[str, str], log: Path) -> Iterator[None]:
+def serving(
+    command: list[str], environment: dict[str, str], front_end: str, log: Path
+) -> Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [found("node"), str(NEXT), "start", "--port", str(built.front_end_port)],
+            command,
             cwd=EXAMPLE,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
     def serves() -> bool:
         assert process.poll() is None, log.read_text()
         try:
-            return client.get("/api/auth/ok").is_success
+            return all(client.get(path).is_success for path in ("/api/auth/ok", "/", "/sign-in"))
         except httpx2.TransportError:
             return False
 
     try:
-        with httpx2.Client(base_url=built.front_end, trust_env=False) as client:
+        with httpx2.Client(base_url=front_end, timeout=START_SECONDS, trust_env=False) as client:
             eventually("the start of the example", serves, seconds=START_SECONDS)
         yield
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # `next dev` serves from a process of its own
         process.wait()
 
 
@@ -164,8 +162,8 @@ def found(*programs: str) -> str:
 def walk(script: str, running: Running, screenshots: Path) -> None:
     """Run a script that drives Chromium, and do what it asks for."""
     settings = {
-        "frontEnd": running.built.front_end,
-        "api": running.built.environment["NEXT_PUBLIC_API_URL"],
+        "frontEnd": running.front_end,
+        "api": running.environment["NEXT_PUBLIC_API_URL"],
         "browserPath": found("chromium", "google-chrome"),
         "screenshots": str(screenshots),
     }
@@ -196,28 +194,28 @@ def test_two_people_use_everything_that_the_example_shows(running: Running, tmp_
     walk("walk.mjs", running, Path(SCREENSHOTS).absolute() if SCREENSHOTS else tmp_path)
 
 
-@pytest.mark.parametrize("running", ["sqlite"], indirect=True)
+@AS_BUILT
 def test_a_tab_never_acts_for_another_user_than_the_one_it_shows(
     running: Running, tmp_path: Path
 ) -> None:
     walk("two_tabs.mjs", running, tmp_path)
 
 
-@pytest.mark.parametrize("running", ["sqlite"], indirect=True)
+@AS_BUILT
 def test_the_api_client_alone_sends_no_token_but_that_of_whose_tasks_it_asks_for(
     running: Running, tmp_path: Path
 ) -> None:
     walk("api_client.mjs", running, tmp_path)
 
 
-@pytest.mark.parametrize("running", ["sqlite"], indirect=True)
+@AS_BUILT
 def test_the_types_are_those_of_the_document(running: Running, tmp_path: Path) -> None:
     generated = tmp_path / "tasks-api.d.ts"
     document = f"{running.service.origin}/openapi.json"
 
     run_in_example(
         "npx", "openapi-typescript", document, "-o", str(generated),
-        environment=running.built.environment,
+        environment=running.environment,
     )  # fmt: skip
 
     assert generated.read_text() == (EXAMPLE / "lib" / "tasks-api.d.ts").read_text()

@@ -2,7 +2,7 @@
 
 import { type ReactNode, useLayoutEffect, useRef } from "react";
 
-type Props = { title: string; onClose: () => void; children: (close: () => void) => ReactNode };
+type Props = { title: string; onClose: () => void; children: ReactNode };
 
 /** The browser's own: it keeps the focus inside, closes on Escape, and gives the focus back. */
 export function Dialog({ title, onClose, children }: Props) {
@@ -14,9 +14,14 @@ export function Dialog({ title, onClose, children }: Props) {
     return () => shown?.close();
   }, []);
   return (
-    <dialog ref={dialog} aria-label={title} onClose={onClose}>
+    // In Strict Mode the effect runs twice; the news of its first end comes when it is open again.
+    <dialog
+      ref={dialog}
+      aria-label={title}
+      onClose={({ currentTarget }) => currentTarget.open || onClose()}
+    >
       <h2>{title}</h2>
-      {children(() => dialog.current?.close())}
+      {children}
     </dialog>
   );
 }

@@ -177,13 +177,11 @@ export function TaskList({ userId }: { userId: string }) {
       )}
       {edited && (
         <Dialog title="Edit the task" onClose={() => setEdited(undefined)}>
-          {(close) => (
-            <TaskForm task={edited} send={(filledIn) => update(edited, filledIn)}>
-              <button type="button" className="plain" onClick={close}>
-                Cancel
-              </button>
-            </TaskForm>
-          )}
+          <TaskForm task={edited} send={(filledIn) => update(edited, filledIn)}>
+            <button type="button" className="plain" onClick={() => setEdited(undefined)}>
+              Cancel
+            </button>
+          </TaskForm>
         </Dialog>
       )}
     </>
