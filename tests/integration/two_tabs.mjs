@@ -115,6 +115,7 @@ await inBrowser(async (browser) => {
 
   await step("the way back leads to no task after a sign-out", async () => {
     await signIn(first, "Ann");
+    await first.goto(`${frontEnd}/?sort=title`);
     await button(first, "Sign out").click();
     await first.waitForURL("**/sign-in");
 

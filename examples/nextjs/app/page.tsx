@@ -43,6 +43,7 @@ async function Tasks({ searchParams }: Props) {
     queryKey: listKey(id, viewOf(parameters)),
     queryFn: firstPage,
     initialPageParam: "",
+    getNextPageParam: (page) => page.next_cursor,
     retry: false,
   });
 

@@ -17,7 +17,7 @@ export function OnlyFor({ userId, children }: { userId: string; children: ReactN
 export function SignOut() {
   async function signOut() {
     await authClient.signOut();
-    window.location.assign("/sign-in"); // a whole new page: nothing of the user stays in memory
+    window.location.replace("/sign-in"); // a whole new page: nothing of the user stays in memory
   }
   return (
     <button type="button" className="plain" onClick={signOut}>

@@ -21,7 +21,7 @@ export default function SignInPage() {
       : await authClient.signIn.email({ email: email!, password: password! });
     setIsSending(false);
     if (answer.error) setError(answer.error.message ?? "That did not work: try again");
-    else window.location.assign("/");
+    else window.location.replace("/");
   }
 
   return (
