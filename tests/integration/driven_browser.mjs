@@ -11,8 +11,14 @@ export const { frontEnd, api, browserPath, screenshots } = JSON.parse(process.ar
 export const PASSWORD = "a-password-of-some-length";
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
-/** Asks the test to do this, and waits until it is done. */
-export async function ask(what) {
+/** Asks the test to let this fail meanwhile. */
+export async function during(fault, act) {
+  await ask(fault);
+  await act();
+  await ask("mend");
+}
+
+async function ask(what) {
   console.log(JSON.stringify({ ask: what }));
   await answers.next();
 }
@@ -65,7 +71,7 @@ export async function signUp(page, name) {
   await page.getByRole("button", { name: "I am new here" }).click();
   await page.getByLabel("Name").fill(name);
   await fillIn(page, name);
-  await page.getByRole("button", { name: "Create the account" }).click();
+  await page.getByRole("button", { name: "Create account" }).click();
   await seesTasksOf(page, name);
 }
 
@@ -94,11 +100,40 @@ export async function signInUnnoticed(page, name) {
 }
 
 export async function seesTasksOf(page, name) {
-  await page.getByRole("heading", { name: `Tasks of ${name}` }).waitFor();
+  await page.getByRole("heading", { name: `${name}’s tasks` }).waitFor();
   await page.getByRole("heading", { name: / open, / }).waitFor();
+  await reacts(page);
+}
+
+/** Waits until the page, which the server has rendered, listens. */
+export const reacts = (page) =>
+  page.waitForFunction(() => document.querySelector("main form button:enabled"));
+
+/** What the page says of failures; Next.js has an alert of its own elsewhere. */
+export const alert = (page) => page.locator("main").getByRole("alert");
+
+/** Waits until this is the one failure that the page tells of. */
+export async function tells(page, text) {
+  await alert(page).getByText(text, { exact: true }).waitFor();
+  assert.equal(await alert(page).count(), 1);
+}
+export const tellsNothing = (page) =>
+  page.waitForFunction(() => !document.querySelector("main [role=alert]"));
+
+/** What the API has, past the page. */
+export async function stored(page) {
+  return page.evaluate(async (api) => {
+    const { token } = await (await fetch("/api/auth/token")).json();
+    const { sub } = JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")));
+    const headers = { Authorization: `Bearer ${token}` };
+    return (await (await fetch(`${api}/api/${sub}/tasks`, { headers })).json()).data;
+  }, api);
 }
 
 /** The headings, titles and buttons of a list. */
+export const heading = (page, text) =>
+  page.getByRole("heading", { name: text, exact: true }).waitFor();
+export const checkbox = (page, name) => page.getByRole("checkbox", { name, exact: true });
 export const task = (page, title) => page.getByRole("listitem").filter({ hasText: title });
 export const button = (page, name) => page.getByRole("button", { name, exact: true });
 export const titles = (page) => page.getByRole("listitem").locator(".title").allInnerTexts();

@@ -38,12 +38,12 @@ TIME_ZONE = "Pacific/Kiritimati"
 
 @dataclass(frozen=True)
 class Running:
-    """The example and its API, and how to block the writes of the API's database."""
+    """The example and its API, and what can be made to fail for a while."""
 
     environment: dict[str, str]
     front_end: str
-    service: Service
-    block_writes: Callable[[], AbstractContextManager[None]]
+    api: str
+    faults: dict[str, Callable[[], AbstractContextManager[None]]]
 
 
 def run_in_example(*command: str, environment: dict[str, str]) -> str:
@@ -104,13 +104,26 @@ def running(
         run_in_example("npm", "run", "build", environment=environment)  # holds the API's address
     app = copy_app(folder / "app")
     command = [found("node"), str(NEXT), mode, "--port", str(front_end_port)]
-    with (
-        Service(app, folder / "log", api_environment, port=api_port) as service,
-        serving(command, environment, front_end, folder / "front-end-log"),
-    ):
+    services: list[Service] = []
+
+    def start_api() -> None:
+        log = folder / f"log-{len(services)}"
+        service = Service(app, log, api_environment, port=api_port)
+        services.append(started.enter_context(service))
         service.wait_until_started()
-        yield Running(environment, front_end, service, block_writes)
-    assert "Traceback" not in service.log()
+
+    @contextmanager
+    def stop_api() -> Iterator[None]:
+        os.killpg(services[-1].process.pid, signal.SIGKILL)
+        yield
+        start_api()
+
+    with ExitStack() as started:
+        started.enter_context(serving(command, environment, front_end, folder / "front-end-log"))
+        start_api()
+        faults = {"block writes": block_writes, "stop the API": stop_api}
+        yield Running(environment, front_end, services[0].origin, faults)
+    assert not any("Traceback" in service.log() for service in services)
 
 
 @contextmanager
@@ -175,23 +188,31 @@ def walk(script: str, running: Running, screenshots: Path) -> None:
         text=True,
     )
     last_step = "the beginning"
-    with process, ExitStack() as blocked:
+    with process, ExitStack() as failing:
         assert process.stdin
         assert process.stdout
         for line in process.stdout:
             said = json.loads(line)
             last_step = said.get("step", last_step)
-            if said.get("ask") == "block writes":
-                blocked.enter_context(running.block_writes())
-            elif said.get("ask") == "let writes through":
-                blocked.close()
-            if "ask" in said:
-                print(file=process.stdin, flush=True)
+            if "ask" not in said:
+                continue
+            if said["ask"] == "mend":
+                failing.close()
+            else:
+                failing.enter_context(running.faults[said["ask"]]())
+            print(file=process.stdin, flush=True)
     assert process.returncode == 0, f"Not so: {last_step}"
 
 
 def test_two_people_use_everything_that_the_example_shows(running: Running, tmp_path: Path) -> None:
     walk("walk.mjs", running, Path(SCREENSHOTS).absolute() if SCREENSHOTS else tmp_path)
+
+
+@AS_BUILT
+def test_what_fails_is_said_where_it_failed_until_it_is_over(
+    running: Running, tmp_path: Path
+) -> None:
+    walk("faults.mjs", running, tmp_path)
 
 
 @AS_BUILT
@@ -211,7 +232,7 @@ def test_the_api_client_alone_sends_no_token_but_that_of_whose_tasks_it_asks_for
 @AS_BUILT
 def test_the_types_are_those_of_the_document(running: Running, tmp_path: Path) -> None:
     generated = tmp_path / "tasks-api.d.ts"
-    document = f"{running.service.origin}/openapi.json"
+    document = f"{running.api}/openapi.json"
 
     run_in_example(
         "npx", "openapi-typescript", document, "-o", str(generated),

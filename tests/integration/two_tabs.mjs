@@ -116,6 +116,7 @@ await inBrowser(async (browser) => {
   await step("the way back leads to no task after a sign-out", async () => {
     await signIn(first, "Ann");
     await first.goto(`${frontEnd}/?sort=title`);
+    await seesTasksOf(first, "Ann");
     await button(first, "Sign out").click();
     await first.waitForURL("**/sign-in");
 

@@ -5,20 +5,27 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 import {
+  alert,
   api,
-  ask,
   button,
+  checkbox,
   create,
+  during,
   eventually,
   frontEnd,
+  heading,
   inBrowser,
   openContext,
   openPage,
+  reacts,
   screenshots,
   seesTasksOf,
   signUp,
   step,
+  stored,
   task,
+  tells,
+  tellsNothing,
   titles,
   userId,
   usersOfRequests,
@@ -26,7 +33,7 @@ import {
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const DAY = "2030-12-01";
-const PAGE_SIZE = 20;
+const PAGE_SIZE = 50;
 
 /** Nothing on the page keeps a screen reader or the keyboard out, as far as axe can tell. */
 async function assertAccessible(page) {
@@ -38,9 +45,7 @@ async function assertAccessible(page) {
   );
 }
 
-const heading = (page, text) => page.getByRole("heading", { name: text, exact: true }).waitFor();
-const alert = (page) => page.locator("main").getByRole("alert");
-const checkbox = (page, name) => page.getByRole("checkbox", { name, exact: true });
+const show = (page, what) => page.getByRole("radio", { name: what, exact: true }).click();
 const choose = (page, label, option) =>
   page.getByRole("search").getByRole("combobox", { name: label }).selectOption(option);
 async function shot(page, name) {
@@ -49,6 +54,11 @@ async function shot(page, name) {
     window.scrollTo(0, 0);
   });
   await page.screenshot({ path: `${screenshots}/${name}.png` });
+}
+
+async function reload(page) {
+  await page.reload();
+  await reacts(page);
 }
 
 /** Waits until the list shows these, in this order. */
@@ -62,16 +72,6 @@ async function shows(page, expected) {
     .catch(async (error) => assert.fail(`${await titles(page)} instead of ${wanted}\n${error}`));
 }
 
-/** What the API has, past the page. */
-async function stored(page) {
-  return page.evaluate(async (api) => {
-    const { token } = await (await fetch("/api/auth/token")).json();
-    const { sub } = JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")));
-    const headers = { Authorization: `Bearer ${token}` };
-    return (await (await fetch(`${api}/api/${sub}/tasks`, { headers })).json()).data;
-  }, api);
-}
-
 await inBrowser(async (browser) => {
   const context = await openContext(browser, { timezoneId: "Pacific/Kiritimati" });
   const page = await openPage(context);
@@ -83,22 +83,25 @@ await inBrowser(async (browser) => {
     await signUp(other, "Bob");
 
     await heading(page, "0 open, 0 completed");
-    await page.getByText("Nothing here.").waitFor();
+    await page.getByText("No tasks yet: add your first one.").waitFor();
     await assertAccessible(page);
   });
 
   await step("a refused title is told in the API's own words", async () => {
     await create(page, "   ");
 
-    await page.getByText("Title must be between 1 and 200 characters").waitFor();
+    await tells(page, "Not added: Title must be between 1 and 200 characters");
     assert.equal(await button(page, "Add task").count(), 1);
+    await assertAccessible(page);
+    await page.getByRole("textbox", { name: "Title" }).fill("B");
+    await tellsNothing(page);
   });
 
   await step("a task has its day wherever its reader is", async () => {
     for (const person of [page, other]) {
       await create(person, "Buy groceries", { priority: "high", due: DAY, tags: "shopping, home" });
       await task(person, "Buy groceries").getByText("due Dec 1, 2030").waitFor();
-      await person.reload();
+      await reload(person);
       await task(person, "Buy groceries").getByText("due Dec 1, 2030").waitFor();
       const [{ due_date, tags, priority }] = await stored(person);
       assert.deepEqual([due_date, tags, priority], [DAY, ["shopping", "home"], "high"]);
@@ -106,15 +109,11 @@ await inBrowser(async (browser) => {
   });
 
   await step("a database that does not answer is a 503 that offers to try again", async () => {
-    await ask("block writes");
-    await create(page, "Call the dentist", { tags: "health, phone" });
-    await page
-      .getByText("The service is temporarily unavailable")
-      .or(alert(page))
-      .first()
-      .waitFor();
-    const text = await alert(page).innerText();
-    await ask("let writes through");
+    let text;
+    await during("block writes", async () => {
+      await create(page, "Call the dentist", { tags: "health, phone" });
+      text = await alert(page).innerText();
+    });
 
     await button(page, "Try again").click();
 
@@ -132,9 +131,9 @@ await inBrowser(async (browser) => {
       await route.abort();
     });
     await create(page, "Water the plants", { priority: "low", tags: "home" });
-    await alert(page).getByText("The server cannot be reached").waitFor();
+    await tells(page, "Not added: The server cannot be reached");
     await button(page, "Try again").click();
-    await page.waitForFunction(() => !document.querySelector("main [role=alert]"));
+    await tellsNothing(page);
     await button(page, "Try again").click();
 
     await shows(page, ["Water the plants", "Call the dentist", "Buy groceries"]);
@@ -173,24 +172,28 @@ await inBrowser(async (browser) => {
   await step("a change that fails is taken back, and can be tried again", async () => {
     await page.route(`${api}/**/complete`, (route) => route.abort());
     await checkbox(page, "Water the plants").click();
-    await alert(page).getByText("The server cannot be reached").waitFor();
+    await tells(page, "Not reopened: The server cannot be reached");
+    await task(page, "Water the plants").getByRole("alert").waitFor();
     await page.getByRole("checkbox", { name: "Water the plants", checked: true }).waitFor();
     await page.unroute(`${api}/**/complete`);
 
     await button(page, "Try again").click();
 
     await page.getByRole("checkbox", { name: "Water the plants", checked: false }).waitFor();
+    await tellsNothing(page);
     await heading(page, "3 open, 0 completed");
     await checkbox(page, "Water the plants").click();
     await heading(page, "2 open, 1 completed");
   });
 
   await step("the list is filtered, searched and sorted, and a reload keeps that", async () => {
-    await choose(page, "Show", "Open");
+    await show(page, "Open");
     await shows(page, ["Call the dentist", "Buy groceries"]);
-    await choose(page, "Show", "Completed");
+    await heading(page, "2 open");
+    await show(page, "Completed");
     await shows(page, ["Water the plants"]);
-    await choose(page, "Show", "All");
+    await heading(page, "1 completed");
+    await show(page, "All");
     await choose(page, "Sort by", "Title");
     await shows(page, ["Buy groceries", "Call the dentist", "Water the plants"]);
     await choose(page, "Sort by", "Priority");
@@ -200,15 +203,44 @@ await inBrowser(async (browser) => {
     await choose(page, "Priority", "Any");
     await page.getByRole("searchbox").fill("THE");
     await shows(page, ["Call the dentist", "Water the plants"]);
-    await page.reload();
+    await heading(page, "1 open, 1 completed");
+    await reload(page);
     await shows(page, ["Call the dentist", "Water the plants"]);
-    await page.getByRole("searchbox").fill("");
+    await page.getByRole("searchbox").fill("nothing of this name");
+    await page.getByText("No task matches.").waitFor();
+    await assertAccessible(page);
+    await button(page, "Show all tasks").click();
+    await choose(page, "Sort by", "Title");
     await task(page, "Buy groceries").getByRole("button", { name: "home" }).click();
     await shows(page, ["Buy groceries", "Water the plants"]);
     await page.getByRole("search").getByRole("button", { name: "home" }).click();
     await choose(page, "Sort by", "Newest");
     await shows(page, ["Water the plants", "Call the dentist", "Buy groceries"]);
     assert.equal(new URL(page.url()).search, "");
+  });
+
+  await step("Back undoes a choice, and a search", async () => {
+    await choose(page, "Priority", "High");
+    await shows(page, ["Buy groceries"]);
+    await page.getByRole("searchbox").pressSequentially("nothing", { delay: 50 });
+    await shows(page, []);
+
+    await page.goBack();
+
+    await shows(page, ["Buy groceries"]);
+    assert.equal(await page.getByRole("searchbox").inputValue(), "");
+    await page.goBack();
+    await shows(page, ["Water the plants", "Call the dentist", "Buy groceries"]);
+    assert.equal(new URL(page.url()).search, "");
+  });
+
+  await step("a link can ask for what the page offers, and for nothing else", async () => {
+    await page.goto(`${frontEnd}/?filter=pending&offset=1&cursor=none&limit=1&tag=home&tag=phone`);
+    await reacts(page);
+    await shows(page, ["Buy groceries"]);
+    assert.equal(await alert(page).count(), 0);
+    await page.goto(frontEnd);
+    await reacts(page);
   });
 
   await step("a task is edited by keyboard, and only what was changed is sent", async () => {
@@ -267,6 +299,7 @@ await inBrowser(async (browser) => {
 
     await eventually(async () => (await stored(page)).length === 1);
     await page.goto(frontEnd);
+    await reacts(page);
     await shows(page, ["Water the plants"]);
     assert.deepEqual(
       (await stored(page)).map(({ title }) => title),
@@ -275,8 +308,10 @@ await inBrowser(async (browser) => {
   });
 
   await step("what is completed is cleared at once", async () => {
-    page.once("dialog", (dialog) => dialog.accept());
     await button(page, "Clear completed").click();
+    await page.getByRole("dialog", { name: "Delete 1 completed task?" }).waitFor();
+    await assertAccessible(page);
+    await button(page, "Delete").click();
 
     await page.getByRole("status").getByText("1 task deleted").waitFor();
     await heading(page, "0 open, 0 completed");
@@ -297,15 +332,34 @@ await inBrowser(async (browser) => {
         }
         return made;
       },
-      [api, PAGE_SIZE + 3],
+      [api, 2 * PAGE_SIZE + 3],
     );
-    await page.reload();
+    await reload(page);
     await shows(page, expected.slice(0, PAGE_SIZE));
 
+    await button(page, "More").click();
+    await shows(page, expected.slice(0, 2 * PAGE_SIZE));
     await button(page, "More").click();
 
     await shows(page, expected);
     assert.equal(await button(page, "More").count(), 0);
+    await reload(page);
+    await shows(page, expected);
+  });
+
+  await step("a change is two requests, however many tasks are loaded", async () => {
+    const sent = [];
+    page.on("request", (request) => {
+      if (request.url().startsWith(api) && request.method() !== "OPTIONS")
+        sent.push(`${request.method()} ${new URL(request.url()).pathname.split("/").at(-1)}`);
+    });
+
+    await checkbox(page, "Task 7").click();
+    await heading(page, `${2 * PAGE_SIZE + 2} open, 1 completed`);
+    await page.waitForLoadState("networkidle");
+
+    assert.deepEqual(sent, ["PATCH complete", "GET stats"]);
+    page.removeAllListeners("request");
   });
 
   await step(
@@ -330,9 +384,9 @@ await inBrowser(async (browser) => {
       let letFirstGo;
       const secondIsThere = new Promise((resolve) => (letFirstGo = resolve));
 
-      await checkbox(page, `Task ${PAGE_SIZE}`).click();
+      await create(page, "One more");
 
-      await heading(page, `${PAGE_SIZE + 2} open, 1 completed`);
+      await heading(page, `${2 * PAGE_SIZE + 3} open, 1 completed`);
       await page.unroute(`${api}/**`);
       assert.deepEqual({ refused, issued }, { refused: 2, issued: 1 });
     },
@@ -340,8 +394,11 @@ await inBrowser(async (browser) => {
 
   await step("neither of the two ever saw a task of the other", async () => {
     const users = usersOfRequests(other);
-    await other.reload();
+    await reload(other);
     await seesTasksOf(other, "Bob");
+    const asked = other.waitForRequest((request) => request.url().startsWith(api));
+    await show(other, "Open");
+    await asked;
     await shows(other, ["Buy groceries"]);
     const bob = await userId(other);
 

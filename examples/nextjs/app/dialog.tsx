@@ -1,6 +1,8 @@
 "use client";
 
+import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useLayoutEffect, useRef } from "react";
+import { Failure } from "./failure";
 
 type Props = { title: string; onClose: () => void; children: ReactNode };
 
@@ -23,5 +25,39 @@ export function Dialog({ title, onClose, children }: Props) {
       <h2>{title}</h2>
       {children}
     </dialog>
+  );
+}
+
+type Question = Props & {
+  act: string;
+  failure: string;
+  onConfirm: (form: FormData) => Promise<unknown>;
+};
+
+/** Asks before something is done for good, and stays open if that fails. */
+export function Confirm({ title, act, failure, onConfirm, onClose, children }: Question) {
+  const confirmed = useMutation({ mutationFn: onConfirm, onSuccess: onClose });
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form
+        className="fields"
+        onInput={() => confirmed.error && confirmed.reset()}
+        onSubmit={(event) => {
+          event.preventDefault();
+          confirmed.mutate(new FormData(event.currentTarget));
+        }}
+      >
+        {children}
+        <Failure action={failure} error={confirmed.error} />
+        <div className="buttons">
+          <button className="danger" disabled={confirmed.isPending}>
+            {act}
+          </button>
+          <button type="button" className="plain" onClick={onClose}>
+            Cancel
+          </button>
+        </div>
+      </form>
+    </Dialog>
   );
 }

@@ -4,11 +4,11 @@ import { headers } from "next/headers";
 import { redirect } from "next/navigation";
 import { Suspense } from "react";
 import { auth } from "../lib/auth";
-import { listKey, PAGE_SIZE, viewOf } from "../lib/view";
-import { OnlyFor, SignOut } from "./session";
+import { listKey, narrowed, PAGE_SIZE, pagesOf, statsKey, viewOf } from "../lib/view";
+import { OnlyFor } from "./session";
 import { TaskList } from "./task-list";
 
-type Props = { searchParams: Promise<Record<string, string>> };
+type Props = { searchParams: Promise<Record<string, string | string[]>> };
 
 export default function Page(props: Props) {
   return (
@@ -23,38 +23,45 @@ async function Tasks({ searchParams }: Props) {
   const session = await auth.api.getSession(request);
   if (!session) redirect("/sign-in");
   const { id, name } = session.user;
-  const parameters = new URLSearchParams(await searchParams);
+  const parameters = new URLSearchParams(
+    Object.entries(await searchParams).flatMap(([parameter, values]) =>
+      [values].flat().map((value) => [parameter, value]),
+    ),
+  );
+  const view = viewOf(parameters);
 
-  async function firstPage() {
+  async function read(path: string, query: Record<string, unknown>) {
     const { token } = await auth.api.getToken(request);
     const api = process.env.NEXT_PUBLIC_API_URL ?? "http://localhost:8000";
-    parameters.set("limit", String(PAGE_SIZE));
-    const response = await fetch(`${api}/api/${encodeURIComponent(id)}/tasks?${parameters}`, {
-      headers: { Authorization: `Bearer ${token}` },
-      cache: "no-store",
-    });
+    const given = Object.entries(query).filter(([, value]) => value) as [string, string][];
+    const response = await fetch(
+      `${api}/api/${encodeURIComponent(id)}/tasks${path}?${new URLSearchParams(given)}`,
+      { headers: { Authorization: `Bearer ${token}` }, cache: "no-store" },
+    );
     if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
     return response.json();
   }
 
-  // If it fails, the browser asks, and shows the error.
-  const queryClient = new QueryClient();
-  await queryClient.prefetchInfiniteQuery({
-    queryKey: listKey(id, viewOf(parameters)),
-    queryFn: firstPage,
-    initialPageParam: "",
-    getNextPageParam: (page) => page.next_cursor,
-    retry: false,
-  });
+  // What fails here is asked for again by the browser, which shows the error.
+  const queryClient = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+  await Promise.all([
+    queryClient.prefetchInfiniteQuery({
+      queryKey: listKey(id, view),
+      queryFn: ({ pageParam }) => read("", { ...view, limit: PAGE_SIZE, cursor: pageParam }),
+      initialPageParam: "",
+      getNextPageParam: (page) => page.next_cursor,
+      pages: pagesOf(parameters),
+    }),
+    queryClient.prefetchQuery({
+      queryKey: statsKey(id, view),
+      queryFn: () => read("/stats", narrowed(view)),
+    }),
+  ]);
 
   return (
     <OnlyFor key={id} userId={id}>
-      <header>
-        <h1>Tasks of {name}</h1>
-        <SignOut />
-      </header>
       <HydrationBoundary state={dehydrate(queryClient)}>
-        <TaskList userId={id} />
+        <TaskList userId={id} name={name} />
       </HydrationBoundary>
     </OnlyFor>
   );

@@ -13,15 +13,3 @@ export function OnlyFor({ userId, children }: { userId: string; children: ReactN
   }, [isAnother]);
   return isAnother ? null : children;
 }
-
-export function SignOut() {
-  async function signOut() {
-    await authClient.signOut();
-    window.location.replace("/sign-in"); // a whole new page: nothing of the user stays in memory
-  }
-  return (
-    <button type="button" className="plain" onClick={signOut}>
-      Sign out
-    </button>
-  );
-}

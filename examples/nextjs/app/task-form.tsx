@@ -1,9 +1,11 @@
 "use client";
 
-import { type FormEvent, type ReactNode, useRef, useState } from "react";
+import { useMutation } from "@tanstack/react-query";
+import { type ReactNode, useRef } from "react";
 import { ApiError, type NewTask, type Task } from "../lib/api";
 import { localDay } from "../lib/due";
 import { useInBrowser } from "../lib/in-browser";
+import { Failure } from "./failure";
 
 type Props = {
   task?: Task;
@@ -14,38 +16,42 @@ type Props = {
 
 /** The fields of a new task, or of one that is there. */
 export function TaskForm({ task, send, children }: Props) {
-  const [error, setError] = useState<ApiError>();
-  const [isSending, setIsSending] = useState(false);
   const isInBrowser = useInBrowser();
   const sent = useRef({ text: "", key: "" });
-
-  async function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const form = event.currentTarget;
-    const filledIn = valuesOf(form);
-    const text = JSON.stringify(filledIn);
-    if (sent.current.text !== text) sent.current = { text, key: crypto.randomUUID() };
-    setIsSending(true);
-    setError(undefined);
-    try {
-      await send(filledIn, sent.current.key);
+  const sending = useMutation({
+    mutationFn: (form: HTMLFormElement) => {
+      const filledIn = valuesOf(form);
+      const text = JSON.stringify(filledIn);
+      if (sent.current.text !== text) sent.current = { text, key: crypto.randomUUID() };
+      return send(filledIn, sent.current.key);
+    },
+    onSuccess: (_, form) => {
+      const isUntouched = JSON.stringify(valuesOf(form)) === sent.current.text;
       sent.current = { text: "", key: "" };
-      form.reset();
+      if (isUntouched) form.reset(); // else the next one is being typed
       form.querySelector("input")?.focus();
-    } catch (failure) {
-      if (!(failure instanceof ApiError)) throw failure;
-      setError(failure);
-    } finally {
-      setIsSending(false);
-    }
-  }
+    },
+  });
+  const isTemporary = sending.error instanceof ApiError && sending.error.isTemporary;
 
-  const act = task ? "Save" : "Add task";
   return (
-    <form className="fields" onSubmit={submit}>
+    <form
+      className="fields"
+      onInput={() => sending.error && sending.reset()}
+      onSubmit={(event) => {
+        event.preventDefault();
+        sending.mutate(event.currentTarget);
+      }}
+    >
       <label className="wide">
         Title
-        <input name="title" defaultValue={task?.title} required autoComplete="off" />
+        <input
+          name="title"
+          defaultValue={task?.title}
+          placeholder="What is to be done?"
+          required
+          autoComplete="off"
+        />
       </label>
       <details className="wide" open={task !== undefined}>
         <summary>Details</summary>
@@ -72,14 +78,10 @@ export function TaskForm({ task, send, children }: Props) {
           </label>
         </div>
       </details>
-      {error && (
-        <p role="alert" className="error wide">
-          {error.message}
-        </p>
-      )}
+      <Failure action={task ? "Not saved" : "Not added"} error={sending.error} />
       <div className="buttons wide">
-        <button disabled={!isInBrowser || isSending}>
-          {error?.isTemporary ? "Try again" : act}
+        <button disabled={!isInBrowser || sending.isPending}>
+          {isTemporary ? "Try again" : task ? "Save" : "Add task"}
         </button>
         {children}
       </div>

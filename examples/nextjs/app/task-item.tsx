@@ -1,8 +1,10 @@
 "use client";
 
+import type { ReactNode } from "react";
 import type { Task } from "../lib/api";
 import { dueText, isOverdue } from "../lib/due";
 import { useInBrowser } from "../lib/in-browser";
+import { Icon, PriorityIcon } from "./icons";
 
 type Props = {
   task: Task;
@@ -10,39 +12,51 @@ type Props = {
   onEdit: () => void;
   onDelete: () => void;
   onTag: (tag: string) => void;
+  /** What failed. */
+  children: ReactNode;
 };
 
-export function TaskItem({ task, onToggle, onEdit, onDelete, onTag }: Props) {
+export function TaskItem({ task, onToggle, onEdit, onDelete, onTag, children }: Props) {
   return (
-    <li className={`task ${task.priority}`}>
+    <li className="task">
       <label className="title">
         <input type="checkbox" checked={task.completed} onChange={onToggle} />
         <span>{task.title}</span>
       </label>
-      {task.description && <p className="description">{task.description}</p>}
-      <p className="meta">
-        {task.priority !== "medium" && <span>{task.priority} priority</span>}
-        {task.due_date && <Due due={task.due_date} isOpen={!task.completed} />}
-        {task.tags.map((tag) => (
-          <button type="button" className="tag" key={tag} onClick={() => onTag(tag)}>
-            <span className="hidden">Only tasks tagged </span>
-            {tag}
-          </button>
-        ))}
-      </p>
       <div className="buttons">
-        <button type="button" className="plain" onClick={onEdit} aria-label={`Edit ${task.title}`}>
-          Edit
+        <PriorityIcon priority={task.priority} />
+        <button
+          type="button"
+          className="quiet-icon"
+          title="Edit"
+          aria-label={`Edit ${task.title}`}
+          onClick={onEdit}
+        >
+          <Icon of="edit" />
         </button>
         <button
           type="button"
-          className="plain"
-          onClick={onDelete}
+          className="quiet-icon"
+          title="Delete"
           aria-label={`Delete ${task.title}`}
+          onClick={onDelete}
         >
-          Delete
+          <Icon of="delete" />
         </button>
       </div>
+      {task.description && <p className="description">{task.description}</p>}
+      {(task.due_date || task.tags.length > 0) && (
+        <p className="meta">
+          {task.due_date && <Due due={task.due_date} isOpen={!task.completed} />}
+          {task.tags.map((tag) => (
+            <button type="button" className="tag" key={tag} onClick={() => onTag(tag)}>
+              <span className="hidden">Only tasks tagged </span>
+              {tag}
+            </button>
+          ))}
+        </p>
+      )}
+      {children}
     </li>
   );
 }
@@ -53,6 +67,7 @@ function Due({ due, isOpen }: { due: string; isOpen: boolean }) {
   const isLate = isInBrowser && isOpen && isOverdue(due);
   return (
     <time dateTime={due} className={isLate ? "late" : undefined}>
+      <Icon of="due" />
       {isLate ? "overdue: " : "due "}
       {isInBrowser ? dueText(due) : due}
     </time>

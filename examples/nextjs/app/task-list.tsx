@@ -1,162 +1,125 @@
 "use client";
 
-import {
-  type InfiniteData,
-  keepPreviousData,
-  useInfiniteQuery,
-  useMutation,
-  useQuery,
-  useQueryClient,
-} from "@tanstack/react-query";
 import { useSearchParams } from "next/navigation";
-import { useMemo, useRef, useState } from "react";
-import { type Answer, ApiError, type Changes, type NewTask, type Task, tasksOf } from "../lib/api";
+import { useRef, useState } from "react";
+import type { Changes, NewTask, Task } from "../lib/api";
 import { localDay } from "../lib/due";
-import { listKey, PAGE_SIZE, statsKey, tasksKey, viewOf } from "../lib/view";
-import { Dialog } from "./dialog";
+import { narrowed, type View, viewOf } from "../lib/view";
+import { SignOut } from "./account";
+import { Confirm, Dialog } from "./dialog";
+import { Failure } from "./failure";
 import { TaskForm } from "./task-form";
 import { TaskItem } from "./task-item";
 import { Undo } from "./undo";
+import { useTasks } from "./use-tasks";
 import { ViewForm } from "./view-form";
 
-type Pages = InfiniteData<Answer<"list_tasks">>;
-/** A request, and what the lists show until it is answered. */
-type Change = { send: () => Promise<{ message: string }>; show: (tasks: Task[]) => Task[] };
-
-export function TaskList({ userId }: { userId: string }) {
-  const tasks = useMemo(() => tasksOf(userId), [userId]);
-  const queryClient = useQueryClient();
-  const parameters = useSearchParams();
-  const view = viewOf(parameters);
+export function TaskList({ userId, name }: { userId: string; name: string }) {
+  const view = viewOf(useSearchParams());
+  const tasks = useTasks(userId, view);
+  const { list, stats, setMessage } = tasks;
   const heading = useRef<HTMLHeadingElement>(null);
-  const [message, setMessage] = useState("");
-  const [failed, setFailed] = useState<{ error: Error; change: Change }>();
+  const newTask = useRef<HTMLElement>(null);
   const [edited, setEdited] = useState<Task>();
   const [deleted, setDeleted] = useState<Task>();
-
-  const list = useInfiniteQuery({
-    queryKey: listKey(userId, view),
-    queryFn: ({ pageParam, signal }) =>
-      tasks.list({ ...view, limit: PAGE_SIZE, cursor: pageParam }, signal),
-    initialPageParam: "",
-    getNextPageParam: (page) => page.next_cursor,
-    placeholderData: keepPreviousData,
-  });
-  const stats = useQuery({
-    queryKey: statsKey(userId),
-    queryFn: ({ signal }) => tasks.stats({}, signal),
-  });
-  const readAgain = () => queryClient.invalidateQueries({ queryKey: tasksKey(userId) });
-
-  const change = useMutation({
-    mutationFn: (change: Change) => change.send(),
-    onMutate: async ({ show }) => {
-      setFailed(undefined);
-      await queryClient.cancelQueries({ queryKey: tasksKey(userId) });
-      queryClient.setQueriesData<Pages>(
-        { queryKey: [...tasksKey(userId), "list"] },
-        (lists) =>
-          lists && {
-            ...lists,
-            pages: lists.pages.map((page) => ({ ...page, data: show(page.data) })),
-          },
-      );
-    },
-    onSuccess: ({ message }) => setMessage(message),
-    onError: (error, change) => setFailed({ error, change }),
-    onSettled: readAgain,
-  });
-
-  function setCompleted({ id, completed }: Task) {
-    change.mutate({
-      send: () => tasks.setCompleted(id, !completed),
-      show: (shown) =>
-        shown.map((one) => (one.id === id ? { ...one, completed: !completed } : one)),
-    });
-  }
-
-  function remove({ id }: Task) {
-    setDeleted(undefined);
-    change.mutate({
-      send: () => tasks.delete(id),
-      show: (shown) => shown.filter((one) => one.id !== id),
-    });
-  }
+  const [isClearing, setIsClearing] = useState(false);
 
   function startToRemove(task: Task) {
-    if (deleted) remove(deleted);
+    if (deleted) tasks.remove(deleted);
     setDeleted(task);
     setMessage(`Deleted: ${task.title}`);
   }
 
-  function clearCompleted() {
-    if (!window.confirm("Delete all completed tasks?")) return;
-    change.mutate({
-      send: () => tasks.deleteAll({ filter: "completed" }),
-      show: (shown) => shown.filter((one) => !one.completed),
-    });
+  /** The deletion that waits is sent, in case somebody may still take it back. */
+  async function removeNow() {
+    setDeleted(undefined);
+    if (deleted) await tasks.removeNow(deleted);
   }
 
-  async function create(task: NewTask, key: string) {
-    setMessage((await tasks.create(task, key)).message);
-    void readAgain();
-  }
-
-  async function update(task: Task, filledIn: NewTask) {
-    setMessage((await tasks.update(task.id, differences(task, filledIn))).message);
-    setEdited(undefined);
-    void readAgain();
-  }
-
-  function setView(changes: Record<string, string>) {
-    const next = new URLSearchParams(window.location.search); // `parameters` may lag behind it
-    for (const [name, value] of Object.entries(changes)) next.set(name, value);
-    for (const [name, value] of [...next]) if (!value) next.delete(name);
-    window.history.replaceState(null, "", next.size ? `?${next}` : window.location.pathname);
-  }
-
-  const shown = list.data?.pages
-    .flatMap((page) => page.data)
-    .filter(({ id }) => id !== deleted?.id);
+  const shown = tasks.shown?.filter(({ id }) => id !== deleted?.id);
+  const isRead = !list.error && !stats.error;
+  const completed = stats.data?.data.completed ?? 0;
+  // A failure stands with its task, or here, if the task is not in this list.
+  const elsewhere = tasks.failures.filter(({ task }) => !shown?.some(({ id }) => id === task.id));
   return (
     <>
-      <section className="card" aria-label="New task">
-        <TaskForm send={create} />
+      <header>
+        <h1>{name}’s tasks</h1>
+        <SignOut sendRest={removeNow} />
+      </header>
+      <section className="card" aria-label="New task" ref={newTask}>
+        <TaskForm send={tasks.create} />
       </section>
       <ViewForm view={view} onChange={setView} />
       <div className="heading">
         <h2 ref={heading} tabIndex={-1}>
-          {stats.data
-            ? `${stats.data.data.pending} open, ${stats.data.data.completed} completed`
-            : "Tasks"}
+          {stats.data ? counts(view, stats.data.data) : "Tasks"}
         </h2>
-        {!!stats.data?.data.completed && (
-          <button type="button" className="plain" onClick={clearCompleted}>
+        {completed > 0 && (
+          <button type="button" className="plain" onClick={() => setIsClearing(true)}>
             Clear completed
           </button>
         )}
       </div>
       <p role="status" className="hidden">
-        {message}
+        {tasks.message}
       </p>
-      {failed && <Failure error={failed.error} onTryAgain={() => change.mutate(failed.change)} />}
-      {list.error && <Failure error={list.error} onTryAgain={() => list.refetch()} />}
-      {shown?.length === 0 && <p className="quiet">Nothing here.</p>}
+      {elsewhere.map((failed) => (
+        <Failure
+          key={failed.task.id}
+          action={`${failed.failure}: ${failed.task.title}`}
+          error={failed.error}
+          onTryAgain={() => tasks.tryAgain(failed)}
+        />
+      ))}
+      {!list.isFetchNextPageError && (
+        <Failure
+          action={shown ? "Not up to date" : "Tasks not loaded"}
+          error={list.error ?? stats.error}
+          onTryAgain={tasks.readAgain}
+        />
+      )}
+      {shown?.length === 0 && isRead && !list.hasNextPage && (
+        <Empty
+          isNarrowed={Object.values(narrowed(view)).some(Boolean)}
+          onAdd={() => newTask.current?.querySelector("input")?.focus()}
+        />
+      )}
       <ul className="tasks" aria-label="Tasks" aria-busy={list.isFetching}>
-        {shown?.map((task) => (
-          <TaskItem
-            key={task.id}
-            task={task}
-            onToggle={() => setCompleted(task)}
-            onEdit={() => setEdited(task)}
-            onDelete={() => startToRemove(task)}
-            onTag={(tag) => setView({ tag })}
-          />
-        ))}
+        {shown?.map((task) => {
+          const failed = tasks.failures.find((failure) => failure.task.id === task.id);
+          return (
+            <TaskItem
+              key={task.id}
+              task={task}
+              onToggle={() => tasks.setCompleted(task, !task.completed)}
+              onEdit={() => setEdited(task)}
+              onDelete={() => startToRemove(task)}
+              onTag={(tag) => setView({ tag })}
+            >
+              {failed && (
+                <Failure
+                  action={failed.failure}
+                  error={failed.error}
+                  onTryAgain={() => tasks.tryAgain(failed)}
+                />
+              )}
+            </TaskItem>
+          );
+        })}
       </ul>
+      {list.isFetchNextPageError && <Failure action="No more tasks loaded" error={list.error} />}
       {list.hasNextPage && (
-        <button type="button" disabled={list.isFetching} onClick={() => list.fetchNextPage()}>
-          More
+        <button
+          type="button"
+          className="more"
+          disabled={list.isFetching}
+          onClick={async () => {
+            const { data } = await list.fetchNextPage();
+            setParameters({ pages: `${data?.pages.length}` }, "replaceState");
+          }}
+        >
+          {list.isFetchNextPageError ? "Try again" : "More"}
         </button>
       )}
       {deleted && (
@@ -168,24 +131,83 @@ export function TaskList({ userId }: { userId: string }) {
             setMessage(`Kept: ${deleted.title}`);
             heading.current?.focus();
           }}
-          onOver={() => remove(deleted)}
+          onOver={() => {
+            setDeleted(undefined);
+            tasks.remove(deleted);
+          }}
           onLeave={() => {
             setDeleted(undefined);
-            void tasks.delete(deleted.id, true);
+            void tasks.removeOnLeave(deleted);
           }}
         />
       )}
       {edited && (
         <Dialog title="Edit the task" onClose={() => setEdited(undefined)}>
-          <TaskForm task={edited} send={(filledIn) => update(edited, filledIn)}>
+          <TaskForm
+            task={edited}
+            send={async (filledIn) => {
+              await tasks.update(edited.id, differences(edited, filledIn));
+              setEdited(undefined);
+            }}
+          >
             <button type="button" className="plain" onClick={() => setEdited(undefined)}>
               Cancel
             </button>
           </TaskForm>
         </Dialog>
       )}
+      {isClearing && (
+        <Confirm
+          title={`Delete ${completed} completed ${completed === 1 ? "task" : "tasks"}?`}
+          act="Delete"
+          failure="Not deleted"
+          onConfirm={tasks.clearCompleted}
+          onClose={() => setIsClearing(false)}
+        >
+          <p>This cannot be undone.</p>
+        </Confirm>
+      )}
     </>
   );
+}
+
+function Empty({ isNarrowed, onAdd }: { isNarrowed: boolean; onAdd: () => void }) {
+  const nothing = Object.fromEntries(["filter", "search", "priority", "tag"].map((n) => [n, ""]));
+  return isNarrowed ? (
+    <div className="empty">
+      <p>No task matches.</p>
+      <button type="button" className="plain" onClick={() => setView(nothing)}>
+        Show all tasks
+      </button>
+    </div>
+  ) : (
+    <div className="empty">
+      <p>No tasks yet: add your first one.</p>
+      <button type="button" className="plain" onClick={onAdd}>
+        Add a task
+      </button>
+    </div>
+  );
+}
+
+/** How many of what is shown. */
+function counts({ filter }: View, { pending, completed }: { pending: number; completed: number }) {
+  const open = filter !== "completed" && `${pending} open`;
+  const done = filter !== "pending" && `${completed} completed`;
+  return [open, done].filter(Boolean).join(", ");
+}
+
+/** Back leads to the view before; letters that are typed one after the other are one view. */
+function setView(changes: Record<string, string>) {
+  const isTyped = changes.search && new URLSearchParams(window.location.search).has("search");
+  setParameters({ ...changes, pages: "" }, isTyped ? "replaceState" : "pushState");
+}
+
+function setParameters(changes: Record<string, string>, act: "pushState" | "replaceState") {
+  const next = new URLSearchParams(window.location.search); // what React has may lag behind it
+  for (const [name, value] of Object.entries(changes)) next.set(name, value);
+  for (const [name, value] of [...next]) if (!value) next.delete(name);
+  window.history[act](null, "", next.size ? `?${next}` : window.location.pathname);
 }
 
 /** What was changed in the form, so that it does not undo what another device changed. */
@@ -193,18 +215,5 @@ function differences(task: Task, filledIn: NewTask): Changes {
   const before: Record<string, unknown> = { ...task, due_date: localDay(task.due_date) || null };
   return Object.fromEntries(
     Object.entries(filledIn).filter(([name, value]) => `${value}` !== `${before[name]}`),
-  );
-}
-
-function Failure({ error, onTryAgain }: { error: Error; onTryAgain: () => void }) {
-  return (
-    <p role="alert" className="error">
-      {error.message}
-      {error instanceof ApiError && error.isTemporary && (
-        <button type="button" onClick={onTryAgain}>
-          Try again
-        </button>
-      )}
-    </p>
   );
 }

@@ -18,15 +18,26 @@ type Props = { view: View; onChange: (changes: Record<string, string>) => void }
 
 /** What the list shows, and in which order. */
 export function ViewForm({ view, onChange }: Props) {
-  const [search, setSearch] = useState(view.search ?? "");
-  const send = useEffectEvent(() => onChange({ search }));
+  const inURL = view.search ?? "";
+  const [search, setSearch] = useState(inURL);
+  const [sent, setSent] = useState(inURL);
+  const [known, setKnown] = useState(inURL);
+  if (inURL !== known) {
+    setKnown(inURL);
+    // It comes from elsewhere, such as the way back, not from what was typed here a moment ago.
+    if (inURL !== sent) [setSearch, setSent].forEach((set) => set(inURL));
+  }
+  const send = useEffectEvent(() => {
+    setSent(search);
+    onChange({ search });
+  });
   useEffect(() => {
-    if (search === (view.search ?? "")) return;
+    if (search === sent) return;
     const timer = setTimeout(() => send(), TYPING_PAUSE);
     return () => clearTimeout(timer);
-  }, [search, view.search]);
+  }, [search, sent]);
 
-  const choice = (label: string, name: "filter" | "priority" | "sort", choices: object) => (
+  const choice = (label: string, name: "priority" | "sort", choices: object) => (
     <label>
       {label}
       <select
@@ -48,7 +59,20 @@ export function ViewForm({ view, onChange }: Props) {
         Search
         <input type="search" value={search} onChange={({ target }) => setSearch(target.value)} />
       </label>
-      {choice("Show", "filter", SHOW)}
+      <fieldset>
+        <legend>Show</legend>
+        {Object.entries(SHOW).map(([value, text]) => (
+          <label key={value}>
+            <input
+              type="radio"
+              name="filter"
+              checked={(view.filter ?? "") === value}
+              onChange={() => onChange({ filter: value })}
+            />
+            {text}
+          </label>
+        ))}
+      </fieldset>
       {choice("Priority", "priority", PRIORITY)}
       {choice("Sort by", "sort", SORT)}
       {view.tag && (

@@ -30,7 +30,7 @@ export class ApiError extends Error {
 
   /** Whether the same request may succeed later. */
   get isTemporary() {
-    return this.status === 0 || this.status === 503;
+    return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 }
 
@@ -60,6 +60,16 @@ if (tabs) {
 function unreachable(error: unknown): never {
   if (!(error instanceof TypeError)) throw error;
   throw new ApiError(0, "UNREACHABLE", "The server cannot be reached");
+}
+
+type Answered<Data> = { data: Data; error: { status: number; code?: string; message?: string } | null };
+
+/** What Better Auth answers; its client throws only where nothing answered, and this always. */
+export async function answered<Data>(request: Promise<Answered<Data>>) {
+  const { data, error } = await request.catch(unreachable);
+  if (!error) return data;
+  const message = error.message || `The server answered ${error.status}`;
+  throw new ApiError(error.status, error.code ?? "UNKNOWN", message);
 }
 
 async function issueToken(userId: string): Promise<Token> {

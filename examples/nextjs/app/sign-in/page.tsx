@@ -1,31 +1,37 @@
 "use client";
 
-import { type FormEvent, useState } from "react";
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { answered } from "../../lib/api";
 import { authClient } from "../../lib/auth-client";
 import { useInBrowser } from "../../lib/in-browser";
+import { Failure } from "../failure";
+
+const SHORTEST_PASSWORD = 8; // Better Auth's own limit
 
 export default function SignInPage() {
   const [isNew, setIsNew] = useState(false);
-  const [error, setError] = useState("");
-  const [isSending, setIsSending] = useState(false);
-  const isReady = useInBrowser() && !isSending;
-
-  async function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    const [name, email, password] = ["name", "email", "password"].map((key) => `${form.get(key)}`);
-    setIsSending(true);
-    setError("");
-    const answer = isNew
-      ? await authClient.signUp.email({ name: name!, email: email!, password: password! })
-      : await authClient.signIn.email({ email: email!, password: password! });
-    setIsSending(false);
-    if (answer.error) setError(answer.error.message ?? "That did not work: try again");
-    else window.location.replace("/");
-  }
+  const isInBrowser = useInBrowser();
+  const attempt = useMutation({
+    mutationFn: (form: FormData) => {
+      const [name, email, password] = ["name", "email", "password"].map((key) => `${form.get(key)}`);
+      return isNew
+        ? answered(authClient.signUp.email({ name: name!, email: email!, password: password! }))
+        : answered(authClient.signIn.email({ email: email!, password: password! }));
+    },
+    onSuccess: () => window.location.replace("/"),
+  });
+  const isReady = isInBrowser && !attempt.isPending && !attempt.isSuccess;
 
   return (
-    <form className="card" onSubmit={submit}>
+    <form
+      className="card"
+      onInput={() => attempt.error && attempt.reset()}
+      onSubmit={(event) => {
+        event.preventDefault();
+        attempt.mutate(new FormData(event.currentTarget));
+      }}
+    >
       <h1>{isNew ? "Create an account" : "Sign in"}</h1>
       {isNew && (
         <label>
@@ -43,16 +49,23 @@ export default function SignInPage() {
           name="password"
           type="password"
           autoComplete={isNew ? "new-password" : "current-password"}
+          minLength={isNew ? SHORTEST_PASSWORD : undefined}
+          aria-describedby={isNew ? "shortest" : undefined}
           required
         />
+        {isNew && <small id="shortest">At least {SHORTEST_PASSWORD} characters</small>}
       </label>
-      {error && (
-        <p role="alert" className="error">
-          {error}
-        </p>
-      )}
-      <button disabled={!isReady}>{isNew ? "Create the account" : "Sign in"}</button>
-      <button type="button" className="plain" disabled={!isReady} onClick={() => setIsNew(!isNew)}>
+      <Failure action={isNew ? "Account not created" : "Not signed in"} error={attempt.error} />
+      <button disabled={!isReady}>{isNew ? "Create account" : "Sign in"}</button>
+      <button
+        type="button"
+        className="plain"
+        disabled={!isReady}
+        onClick={() => {
+          setIsNew(!isNew);
+          attempt.reset();
+        }}
+      >
         {isNew ? "I have an account" : "I am new here"}
       </button>
     </form>

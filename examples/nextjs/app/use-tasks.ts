@@ -1,0 +1,137 @@
+"use client";
+
+import {
+  type InfiniteData,
+  keepPreviousData,
+  useInfiniteQuery,
+  useMutation,
+  useMutationState,
+  useQuery,
+  useQueryClient,
+} from "@tanstack/react-query";
+import { useState } from "react";
+import { type Answer, ApiError, type Changes, type NewTask, type Task, tasksOf } from "../lib/api";
+import { listKey, listsKey, narrowed, PAGE_SIZE, statsKey, tasksKey, type View } from "../lib/view";
+
+type Pages = InfiniteData<Answer<"list_tasks">>;
+/** A request for one task, what is shown until its answer comes, and what is said if it fails. */
+type Change = {
+  task: Task;
+  send: () => Promise<{ data: Task | null; message: string }>;
+  shown?: Task;
+  failure: string;
+};
+
+/** A user's tasks as this view shows them, their counts, and all that can be done with them. */
+export function useTasks(userId: string, view: View) {
+  const tasks = tasksOf(userId);
+  const queryClient = useQueryClient();
+  const [message, setMessage] = useState("");
+
+  const list = useInfiniteQuery({
+    queryKey: listKey(userId, view),
+    queryFn: ({ pageParam, signal }) =>
+      tasks.list({ ...view, limit: PAGE_SIZE, cursor: pageParam }, signal),
+    initialPageParam: "",
+    getNextPageParam: (page) => page.next_cursor,
+    placeholderData: keepPreviousData,
+  });
+  const stats = useQuery({
+    queryKey: statsKey(userId, view),
+    queryFn: ({ signal }) => tasks.stats(narrowed(view), signal),
+    placeholderData: keepPreviousData,
+  });
+  const readAgain = () =>
+    queryClient.invalidateQueries({ queryKey: tasksKey(userId) });
+
+  /** Puts the answer into what was read, so that one change does not read all pages again. */
+  function keep(id: number, answer: Task | null) {
+    queryClient.setQueriesData<Pages>({ queryKey: listsKey(userId) }, (read) => {
+      const changed = ({ data, ...page }: Pages["pages"][number]) => ({
+        ...page,
+        data: data.flatMap((one) => (one.id === id ? (answer ?? []) : one)),
+      });
+      return read && { ...read, pages: read.pages.map(changed) };
+    });
+    // The counts are read again, and what is not on the page, or was being read, or could not be.
+    void queryClient.invalidateQueries({
+      queryKey: tasksKey(userId),
+      predicate: (query) =>
+        query.queryKey.includes("stats") ||
+        !query.isActive() ||
+        query.state.fetchStatus === "fetching" ||
+        query.state.status === "error",
+    });
+  }
+
+  const mutationKey = [...tasksKey(userId), "change"];
+  const change = useMutation({
+    mutationKey,
+    mutationFn: (one: Change) => one.send(),
+    onSuccess: ({ data, message }, { task }) => {
+      keep(task.id, data);
+      setMessage(message);
+    },
+    onError: (error) => {
+      if (error instanceof ApiError && !error.isTemporary) void readAgain();
+    },
+  });
+  const changes = useMutationState({
+    filters: { mutationKey },
+    select: ({ state }) => ({ ...(state.variables as Change), ...state }),
+  });
+  const lastChanges = new Map(changes.map((one) => [one.task.id, one]));
+
+  const wanted = { pending: false, completed: true }[view.filter as string];
+  const shown = list.data?.pages
+    .flatMap((page) => page.data)
+    .filter(({ completed }) => wanted === undefined || completed === wanted)
+    .flatMap((task) => {
+      const last = lastChanges.get(task.id);
+      return last?.status === "pending" ? (last.shown ?? []) : task;
+    });
+  const failures = [...lastChanges.values()].filter(({ status }) => status === "error");
+
+  const removal = (task: Task): Change => ({
+    task,
+    send: () => tasks.delete(task.id),
+    failure: "Not deleted",
+  });
+
+  return {
+    list,
+    stats,
+    shown,
+    readAgain,
+    failures,
+    /** For those who do not see the page. */
+    message,
+    setMessage,
+    tryAgain: ({ task, send, shown, failure }: Change) =>
+      change.mutate({ task, send, shown, failure }),
+    setCompleted: (task: Task, completed: boolean) =>
+      change.mutate({
+        task,
+        send: () => tasks.setCompleted(task.id, completed),
+        shown: { ...task, completed },
+        failure: completed ? "Not completed" : "Not reopened",
+      }),
+    remove: (task: Task) => change.mutate(removal(task)),
+    /** Waits for the answer, and rejects if there is none. */
+    removeNow: (task: Task) => change.mutateAsync(removal(task)),
+    /** For a page that is being left: it is sent, and nobody waits for the answer. */
+    removeOnLeave: (task: Task) => tasks.delete(task.id, true).catch(() => undefined),
+    async create(task: NewTask, key: string) {
+      setMessage((await tasks.create(task, key)).message);
+      void readAgain();
+    },
+    async update(id: number, fields: Changes) {
+      setMessage((await tasks.update(id, fields)).message);
+      void readAgain();
+    },
+    async clearCompleted() {
+      setMessage((await tasks.deleteAll({ ...narrowed(view), filter: "completed" })).message);
+      void readAgain();
+    },
+  };
+}
