@@ -135,6 +135,14 @@ await inBrowser(async (browser) => {
     await during("stop the API", async () => {
       await checkbox(page, "Mend the roof").click();
       await tells(page, `Not reopened: ${UNREACHABLE}`);
+      await button(page, "Delete account").click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByLabel("Password").fill(PASSWORD);
+      await button(page, "Delete account and tasks").click();
+      await dialog
+        .getByText("Account not deleted: The tasks could not be deleted", { exact: true })
+        .waitFor();
+      await button(page, "Cancel").click();
       await page.reload();
       await tells(page, `Tasks not loaded: ${UNREACHABLE}`);
       await create(page, "Sweep the yard");

@@ -5,12 +5,14 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 import {
+  PASSWORD,
   alert,
   api,
   button,
   checkbox,
   create,
   during,
+  emailOf,
   eventually,
   frontEnd,
   heading,
@@ -409,5 +411,34 @@ await inBrowser(async (browser) => {
     const headers = { Authorization: `Bearer ${token}` };
     const refused = await others.request.get(`${api}/api/${alice}/tasks`, { headers });
     assert.equal(refused.status(), 403);
+  });
+
+  await step("an account goes with its tasks, once the password is right", async () => {
+    const { token } = await (await others.request.get(`${frontEnd}/api/auth/token`)).json();
+    const bob = await userId(other);
+    const tasks = async () => {
+      const headers = { Authorization: `Bearer ${token}` };
+      const answer = await others.request.get(`${api}/api/${bob}/tasks`, { headers });
+      return (await answer.json()).data.length;
+    };
+    await button(other, "Delete account").click();
+    await assertAccessible(other);
+    await other.getByLabel("Password").fill(`not-${PASSWORD}`);
+    await button(other, "Delete account and tasks").click();
+    await tells(other, "Account not deleted: Invalid password");
+    assert.equal(await tasks(), 1);
+
+    await other.getByLabel("Password").fill(PASSWORD);
+    await tellsNothing(other);
+    await button(other, "Delete account and tasks").click();
+
+    await other.waitForURL("**/sign-in");
+    assert.equal(await tasks(), 0);
+    await assertAccessible(other);
+    await other.getByLabel("E-mail").fill(emailOf("Bob"));
+    await other.getByLabel("Password").fill(PASSWORD);
+    await button(other, "Sign in").click();
+    await tells(other, "Not signed in: Invalid email or password");
+    await assertAccessible(other);
   });
 });

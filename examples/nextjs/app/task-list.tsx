@@ -5,7 +5,7 @@ import { useRef, useState } from "react";
 import type { Changes, NewTask, Task } from "../lib/api";
 import { localDay } from "../lib/due";
 import { narrowed, type View, viewOf } from "../lib/view";
-import { SignOut } from "./account";
+import { DeleteAccount, SignOut } from "./account";
 import { Confirm, Dialog } from "./dialog";
 import { Failure } from "./failure";
 import { TaskForm } from "./task-form";
@@ -122,6 +122,7 @@ export function TaskList({ userId, name }: { userId: string; name: string }) {
           {list.isFetchNextPageError ? "Try again" : "More"}
         </button>
       )}
+      <DeleteAccount />
       {deleted && (
         <Undo
           key={deleted.id}
