@@ -35,7 +35,11 @@ export async function eventually(condition) {
 
 /** A window of its own, where nobody is signed in; Better Auth's rate limit sees many addresses. */
 export async function openContext(browser, options = {}) {
-  const context = await browser.newContext({ locale: "en-US", ...options });
+  const context = await browser.newContext({
+    locale: "en-US",
+    reducedMotion: "reduce",
+    ...options,
+  });
   context.setDefaultTimeout(20_000);
   let asked = 0;
   await context.route(`${frontEnd}/api/auth/**`, (route) => {
@@ -98,6 +102,9 @@ export async function signInUnnoticed(page, name) {
   );
   assert.equal(status, 200);
 }
+
+/** Waits until nobody is signed in, whichever navigation leads there. */
+export const seesSignIn = (page) => page.getByRole("heading", { name: "Sign in" }).waitFor();
 
 export async function seesTasksOf(page, name) {
   await page.getByRole("heading", { name: `${name}’s tasks` }).waitFor();

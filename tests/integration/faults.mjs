@@ -16,6 +16,7 @@ import {
   inBrowser,
   openContext,
   openPage,
+  seesSignIn,
   seesTasksOf,
   signIn,
   step,
@@ -72,7 +73,7 @@ await inBrowser(async (browser) => {
 
     await button(page, "Try again").click();
 
-    await page.waitForURL("**/sign-in");
+    await seesSignIn(page);
   });
 
   await step("a sign-in that failed says why until it is tried again, or mended", async () => {
@@ -96,7 +97,7 @@ await inBrowser(async (browser) => {
     }
     await button(page, "Delete Write home").click();
     await button(page, "Sign out").click();
-    await page.waitForURL("**/sign-in");
+    await seesSignIn(page);
 
     await signIn(page, "Cleo");
 

@@ -21,6 +21,7 @@ import {
   openPage,
   reacts,
   screenshots,
+  seesSignIn,
   seesTasksOf,
   signUp,
   step,
@@ -43,6 +44,33 @@ async function assertAccessible(page) {
   const { violations } = await page.evaluate(() => globalThis.axe.run());
   assert.deepEqual(
     violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
+    [],
+  );
+}
+
+/** Each field has a border of 3:1 on what it stands on (WCAG 1.4.11). */
+async function assertBorders(page) {
+  const contrasts = await page.evaluate(() => {
+    const luminance = (color) => {
+      const [red, green, blue] = color.match(/[\d.]+/g).map((part) => part / 255);
+      const linear = (part) => (part > 0.04045 ? ((part + 0.055) / 1.055) ** 2.4 : part / 12.92);
+      return 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+    };
+    const opaque = (one) => {
+      const { backgroundColor } = getComputedStyle(one);
+      return backgroundColor === "rgba(0, 0, 0, 0)" ? opaque(one.parentElement) : backgroundColor;
+    };
+    return [...document.querySelectorAll("main :is(input, select, textarea)")]
+      .filter((field) => parseFloat(getComputedStyle(field).borderTopWidth) > 0)
+      .map((field) => {
+        const border = luminance(getComputedStyle(field).borderTopColor) + 0.05;
+        const around = luminance(opaque(field.parentElement)) + 0.05;
+        return Math.max(border, around) / Math.min(border, around);
+      });
+  });
+  assert.ok(contrasts.length > 5);
+  assert.deepEqual(
+    contrasts.filter((contrast) => contrast < 3),
     [],
   );
 }
@@ -251,6 +279,7 @@ await inBrowser(async (browser) => {
     await page.keyboard.press("Enter");
     const dialog = page.getByRole("dialog", { name: "Edit the task" });
     await dialog.waitFor();
+    assert.equal(await page.evaluate(() => document.getAnimations().length), 0); // as was asked for
     await assertAccessible(page);
     await page.keyboard.press("Escape");
     await dialog.waitFor({ state: "detached" });
@@ -274,8 +303,10 @@ await inBrowser(async (browser) => {
     await shot(page, "phone");
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(width <= 390);
+    await assertBorders(page);
     await page.emulateMedia({ colorScheme: "dark" });
     await assertAccessible(page);
+    await assertBorders(page);
     await page.emulateMedia({ colorScheme: "light" });
     await page.setViewportSize({ width: 1000, height: 800 });
   });
@@ -432,7 +463,7 @@ await inBrowser(async (browser) => {
     await tellsNothing(other);
     await button(other, "Delete account and tasks").click();
 
-    await other.waitForURL("**/sign-in");
+    await seesSignIn(other);
     assert.equal(await tasks(), 0);
     await assertAccessible(other);
     await other.getByLabel("E-mail").fill(emailOf("Bob"));

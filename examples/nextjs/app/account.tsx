@@ -20,7 +20,7 @@ export function SignOut({ sendRest }: { sendRest: () => Promise<unknown> }) {
     onSuccess: leave,
   });
   return (
-    <div className="account">
+    <>
       <button
         type="button"
         className="plain"
@@ -34,7 +34,7 @@ export function SignOut({ sendRest }: { sendRest: () => Promise<unknown> }) {
         error={signOut.error}
         onTryAgain={() => signOut.mutate()}
       />
-    </div>
+    </>
   );
 }
 

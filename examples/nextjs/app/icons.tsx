@@ -1,7 +1,6 @@
 const SHAPES = {
   edit: "M3 13h3l7-7-3-3-7 7zM8.5 4.5l3 3",
   delete: "M3 4.5h10M6.5 4.5V3h3v1.5M4.5 4.5 5 13h6l.5-8.5",
-  plus: "M8 3.5v9M3.5 8h9",
   search: "M7 11.5a4.5 4.5 0 1 1 0-9 4.5 4.5 0 0 1 0 9ZM10.3 10.3 13.5 13.5",
   due: "M3 4.5h10V13H3zM3 7.5h10M5.5 3v2M10.5 3v2",
 };
@@ -11,6 +10,15 @@ export function Icon({ of }: { of: keyof typeof SHAPES }) {
   return (
     <svg className="icon" viewBox="0 0 16 16" aria-hidden="true">
       <path d={SHAPES[of]} />
+    </svg>
+  );
+}
+
+export function Logo() {
+  return (
+    <svg className="logo" viewBox="0 0 16 16" aria-hidden="true">
+      <rect width="16" height="16" rx="4.5" />
+      <path d="m4.5 8.5 2.4 2.4 4.6-5.2" />
     </svg>
   );
 }

@@ -36,7 +36,7 @@ export function TaskForm({ task, send, children }: Props) {
 
   return (
     <form
-      className="fields"
+      className={task ? "fields" : "fields composer"}
       onInput={() => sending.error && sending.reset()}
       onSubmit={(event) => {
         event.preventDefault();
@@ -44,7 +44,7 @@ export function TaskForm({ task, send, children }: Props) {
       }}
     >
       <label className="wide">
-        Title
+        <span className={task ? undefined : "hidden"}>Title</span>
         <input
           name="title"
           defaultValue={task?.title}
@@ -53,6 +53,7 @@ export function TaskForm({ task, send, children }: Props) {
           autoComplete="off"
         />
       </label>
+      <Failure action={task ? "Not saved" : "Not added"} error={sending.error} />
       <details className="wide" open={task !== undefined}>
         <summary>Details</summary>
         <div className="fields">
@@ -78,8 +79,7 @@ export function TaskForm({ task, send, children }: Props) {
           </label>
         </div>
       </details>
-      <Failure action={task ? "Not saved" : "Not added"} error={sending.error} />
-      <div className="buttons wide">
+      <div className="buttons">
         <button disabled={!isInBrowser || sending.isPending}>
           {isTemporary ? "Try again" : task ? "Save" : "Add task"}
         </button>

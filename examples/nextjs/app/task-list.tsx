@@ -8,6 +8,7 @@ import { narrowed, type View, viewOf } from "../lib/view";
 import { DeleteAccount, SignOut } from "./account";
 import { Confirm, Dialog } from "./dialog";
 import { Failure } from "./failure";
+import { Icon, Logo } from "./icons";
 import { TaskForm } from "./task-form";
 import { TaskItem } from "./task-item";
 import { Undo } from "./undo";
@@ -43,10 +44,10 @@ export function TaskList({ userId, name }: { userId: string; name: string }) {
   const elsewhere = tasks.failures.filter(({ task }) => !shown?.some(({ id }) => id === task.id));
   return (
     <>
-      <header>
+      <div className="who">
         <h1>{name}’s tasks</h1>
         <SignOut sendRest={removeNow} />
-      </header>
+      </div>
       <section className="card" aria-label="New task" ref={newTask}>
         <TaskForm send={tasks.create} />
       </section>
@@ -176,6 +177,7 @@ function Empty({ isNarrowed, onAdd }: { isNarrowed: boolean; onAdd: () => void }
   const nothing = Object.fromEntries(["filter", "search", "priority", "tag"].map((n) => [n, ""]));
   return isNarrowed ? (
     <div className="empty">
+      <Icon of="search" />
       <p>No task matches.</p>
       <button type="button" className="plain" onClick={() => setView(nothing)}>
         Show all tasks
@@ -183,6 +185,7 @@ function Empty({ isNarrowed, onAdd }: { isNarrowed: boolean; onAdd: () => void }
     </div>
   ) : (
     <div className="empty">
+      <Logo />
       <p>No tasks yet: add your first one.</p>
       <button type="button" className="plain" onClick={onAdd}>
         Add a task

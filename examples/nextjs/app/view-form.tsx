@@ -2,6 +2,7 @@
 
 import { useEffect, useEffectEvent, useState } from "react";
 import type { View } from "../lib/view";
+import { Icon } from "./icons";
 
 const TYPING_PAUSE = 250;
 const SHOW = { "": "All", pending: "Open", completed: "Completed" };
@@ -55,9 +56,10 @@ export function ViewForm({ view, onChange }: Props) {
 
   return (
     <form role="search" className="view" onSubmit={(event) => event.preventDefault()}>
-      <label className="wide">
-        Search
-        <input type="search" value={search} onChange={({ target }) => setSearch(target.value)} />
+      <label className="wide search">
+        <span className="hidden">Search</span>
+        <Icon of="search" />
+        <input type="search" placeholder="Search" value={search} onChange={({ target }) => setSearch(target.value)} />
       </label>
       <fieldset>
         <legend>Show</legend>

@@ -33,6 +33,7 @@ export default function SignInPage() {
       }}
     >
       <h1>{isNew ? "Create an account" : "Sign in"}</h1>
+      <p className="quiet">What is to be done, in one calm place.</p>
       {isNew && (
         <label>
           Name
