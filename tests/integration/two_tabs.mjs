@@ -9,6 +9,7 @@ import {
   inBrowser,
   openContext,
   openPage,
+  seesSignIn,
   seesTasksOf,
   signIn,
   signInUnnoticed,
@@ -33,7 +34,7 @@ await inBrowser(async (browser) => {
   await create(first, "Of Ann");
   await task(first, "Of Ann").waitFor();
   await first.getByRole("button", { name: "Sign out" }).click();
-  await first.waitForURL("**/sign-in");
+  await seesSignIn(first);
   await signUp(first, "Ben");
   await create(first, "Of Ben");
   await first.getByRole("checkbox", { name: "Of Ben" }).click();
@@ -43,21 +44,21 @@ await inBrowser(async (browser) => {
   const second = await openPage(context);
 
   await step("a sign-out in another tab empties this one", async () => {
-    await first.waitForURL("**/sign-in");
+    await seesSignIn(first);
     await signIn(first, "Ann");
     await second.goto(frontEnd);
     await seesTasksOf(second, "Ann");
 
     await second.getByRole("button", { name: "Sign out" }).click();
 
-    await first.waitForURL("**/sign-in");
+    await seesSignIn(first);
     assert.equal(await task(first, "Of Ann").count(), 0);
   });
 
   await step(
     "a sign-in of somebody else in another tab replaces the page of this one",
     async () => {
-      await second.waitForURL("**/sign-in");
+      await seesSignIn(second);
       await signIn(first, "Ann");
 
       await signIn(second, "Ben");
@@ -65,6 +66,8 @@ await inBrowser(async (browser) => {
       await seesTasksOf(first, "Ben");
       await task(first, "Of Ben").waitFor();
       assert.equal(await task(first, "Of Ann").count(), 0);
+      await first.getByRole("checkbox", { name: "Of Ben" }).click();
+      await first.getByRole("heading", { name: "1 open, 0 completed" }).waitFor();
       assert.equal(users.at(-1), await userId(first));
     },
   );
@@ -91,7 +94,8 @@ await inBrowser(async (browser) => {
 
     await seesTasksOf(first, "Ben");
     const ben = await userId(first);
-    await task(first, "Of Ben").waitFor();
+    await first.getByRole("checkbox", { name: "Of Ben" }).click();
+    await first.getByRole("heading", { name: "0 open, 1 completed" }).waitFor();
     assert.deepEqual(new Set(users), new Set([ben]));
     await seesTasksOf(second, "Ben");
   });
@@ -108,7 +112,7 @@ await inBrowser(async (browser) => {
 
       await lookAtAgain(first);
 
-      await first.waitForURL("**/sign-in");
+      await seesSignIn(first);
       assert.equal(await task(first, "Of Ben").count(), 0);
     },
   );
@@ -118,11 +122,11 @@ await inBrowser(async (browser) => {
     await first.goto(`${frontEnd}/?sort=title`);
     await seesTasksOf(first, "Ann");
     await button(first, "Sign out").click();
-    await first.waitForURL("**/sign-in");
+    await seesSignIn(first);
 
     await first.goBack();
 
-    await first.waitForURL("**/sign-in");
+    await seesSignIn(first);
     assert.equal(await task(first, "Of Ann").count(), 0);
   });
 });

@@ -47,8 +47,13 @@ if (tabs) {
   // Better Auth asks who is signed in when this tab signs in or out, when another one signs out,
   // and when this one is looked at again. Tabs tell each other the rest.
   const session = authClient.$store.atoms.session!;
+  let told: string | undefined;
   session.subscribe(({ data, isPending }) => {
-    if (!isPending && data?.user.id !== kept?.userId) forgetToken();
+    if (isPending) return;
+    const userId = data?.user.id;
+    if (userId !== kept?.userId) forgetToken();
+    if (userId && userId !== told) tabs.postMessage(userId);
+    told = userId;
   });
   tabs.onmessage = ({ data: userId }) => {
     if (userId === session.get().data?.user.id) return;
