@@ -242,6 +242,70 @@ export interface components {
             status: "ready";
         };
         /**
+         * Task
+         * @description A task as it is sent.
+         */
+        Task: {
+            /**
+             * Id
+             * @example 1
+             */
+            id: number;
+            /**
+             * User Id
+             * @example user_abc123
+             */
+            user_id: string;
+            /**
+             * Title
+             * @example Buy groceries
+             */
+            title: string;
+            /**
+             * Description
+             * @example Milk, eggs, bread
+             */
+            description: string | null;
+            /**
+             * Completed
+             * @example false
+             */
+            completed: boolean;
+            /** @example high */
+            priority: components["schemas"]["Priority"];
+            /**
+             * Due Date
+             * @description A day (2026-12-01), a local time (2026-12-01T09:00:00) or an instant (2026-12-01T08:00:00Z).
+             * @example 2026-12-01
+             */
+            due_date: string | null;
+            /**
+             * Tags
+             * @example [
+             *       "shopping"
+             *     ]
+             */
+            tags: string[];
+            /**
+             * Completed At
+             * @description When the task became completed; null while it is pending.
+             * @example 2026-01-12T10:00:00.123456Z
+             */
+            completed_at: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-01-12T10:00:00.123456Z
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             * @example 2026-01-12T10:00:00.123456Z
+             */
+            updated_at: string;
+        };
+        /**
          * TaskCompletion
          * @description Whether the task is to be completed. Without it, the task is toggled.
          */
@@ -306,70 +370,6 @@ export interface components {
              * @description The `cursor` of the next page; null at the end, and without a `limit`.
              */
             next_cursor: string | null;
-        };
-        /**
-         * Task
-         * @description A task as it is sent.
-         */
-        Task: {
-            /**
-             * Id
-             * @example 1
-             */
-            id: number;
-            /**
-             * User Id
-             * @example user_abc123
-             */
-            user_id: string;
-            /**
-             * Title
-             * @example Buy groceries
-             */
-            title: string;
-            /**
-             * Description
-             * @example Milk, eggs, bread
-             */
-            description: string | null;
-            /**
-             * Completed
-             * @example false
-             */
-            completed: boolean;
-            /** @example high */
-            priority: components["schemas"]["Priority"];
-            /**
-             * Due Date
-             * @description A day (2026-12-01), a local time (2026-12-01T09:00:00) or an instant (2026-12-01T08:00:00Z).
-             * @example 2026-12-01
-             */
-            due_date: string | null;
-            /**
-             * Tags
-             * @example [
-             *       "shopping"
-             *     ]
-             */
-            tags: string[];
-            /**
-             * Completed At
-             * @description When the task became completed; null while it is pending.
-             * @example 2026-01-12T10:00:00.123456Z
-             */
-            completed_at: string | null;
-            /**
-             * Created At
-             * Format: date-time
-             * @example 2026-01-12T10:00:00.123456Z
-             */
-            created_at: string;
-            /**
-             * Updated At
-             * Format: date-time
-             * @example 2026-01-12T10:00:00.123456Z
-             */
-            updated_at: string;
         };
         /** TaskResponse */
         TaskResponse: {
