@@ -268,6 +268,24 @@ def test_the_development_page_has_every_target_that_make_lists() -> None:
     assert set(listed) - {"help"} <= set(re.findall(r"make ([a-z]+)", code(DEVELOPMENT)))
 
 
+def test_the_development_page_says_where_every_test_is() -> None:
+    [table] = tables(sections(DEVELOPMENT)["Where a test goes"])
+    named = re.findall(r"`(test_\w+)(…?)`", "".join(names for _, names in table))
+
+    found = {
+        name: [
+            path
+            for path in ROOT.glob("tests/**/test_*.py")
+            if (path.stem.startswith(name) if more else path.stem == name)
+        ]
+        for name, more in named
+    }
+    assert [name for name, paths in found.items() if not paths] == []
+    assert set(ROOT.glob("tests/**/test_*.py")) == {
+        path for paths in found.values() for path in paths
+    }
+
+
 # --- the pages ---
 
 
