@@ -6,20 +6,22 @@ import pytest
 from pages import PAGES, ROOT, fences
 
 EXAMPLE = ROOT / "examples" / "nextjs"
+PAGE = PAGES["docs/nextjs.md"]
 SHOWN = {
-    found[1]: fence.text
-    for fence in fences(PAGES["docs/nextjs.md"])
-    if (found := re.match(r"// (\S+)\n", fence.text))
+    found[1]: fence.text for fence in fences(PAGE) if (found := re.match(r"// (\S+)\n", fence.text))
 }
 
 
-def test_the_page_shows_all_that_carries_a_token() -> None:
-    assert SHOWN.keys() >= {
+def test_the_page_shows_all_that_carries_a_token_or_leads_there() -> None:
+    led_to = re.findall(r"\(\.\./examples/nextjs/(\S+)\)", PAGE)
+
+    assert SHOWN.keys() | led_to >= {
         "lib/auth.ts",
         "lib/auth-client.ts",
         "lib/api.ts",
         "app/api/auth/[...all]/route.ts",
         "app/page.tsx",
+        "app/session.tsx",
     }
 
 

@@ -4,11 +4,12 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import nextEnv from "@next/env";
 import { getMigrations } from "better-auth/db/migration";
 
-const API_ENV = "../../.env";
+// Of the repository that this example is in, or of a clone beside this app.
+const apiEnv = ["../../.env", "../tasks-api/.env"].find((file) => existsSync(file));
 
 if (!existsSync(".env.local")) {
   // Both sides must have the same secret: the one of the API, if it has one already.
-  const ofApi = existsSync(API_ENV) ? readFileSync(API_ENV, "utf8") : "";
+  const ofApi = apiEnv ? readFileSync(apiEnv, "utf8") : "";
   const secret =
     /^BETTER_AUTH_SECRET=(.+)$/m.exec(ofApi)?.[1] ?? randomBytes(32).toString("base64url");
   writeFileSync(

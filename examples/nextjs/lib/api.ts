@@ -20,12 +20,13 @@ export type Query<Name extends keyof operations> = NonNullable<
 
 /** A refusal in the API's own words. The status is 0 where nothing answered. */
 export class ApiError extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    message: string,
-  ) {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string) {
     super(message);
+    this.status = status;
+    this.code = code;
   }
 
   /** Whether the same request may succeed later. */
@@ -37,7 +38,7 @@ export class ApiError extends Error {
 type Token = { text: string; keepUntil: number };
 
 let kept: { userId: string; token: Promise<Token> } | undefined;
-const tabs = typeof window === "undefined" ? undefined : new BroadcastChannel("tasks-user");
+const tabs = globalThis.window?.BroadcastChannel && new BroadcastChannel("tasks-user");
 
 export function forgetToken() {
   kept = undefined;
