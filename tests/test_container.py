@@ -1,5 +1,6 @@
 """Container, CI and their files: what stands in them."""
 
+import json
 import re
 import subprocess
 import sys
@@ -51,6 +52,7 @@ def test_the_dockerfile_passes_its_linter(run_program: Run) -> None:
 SCHEMAS = {
     "compose.yaml": "vendor.compose-spec",
     ".github/workflows/ci.yml": "vendor.github-workflows",
+    ".github/workflows/newest.yml": "vendor.github-workflows",
     ".github/dependabot.yml": "vendor.dependabot",
 }
 
@@ -70,6 +72,19 @@ def test_ci_runs_on_the_oldest_python_and_on_that_of_the_image() -> None:
 
     assert project["requires-python"] == f">={OLDEST}"
     assert images == {f"python:{NEWEST}-slim"}
+
+
+def test_every_week_new_apps_are_made_on_the_oldest_node() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/newest.yml").read_text())
+    example = json.loads((ROOT / "examples/nextjs/package.json").read_text())
+    [job] = workflow["jobs"].values()
+
+    oldest, *_ = job["strategy"]["matrix"]["node"]
+    *_, run = job["steps"]
+    # YAML reads the key `on` as true.
+    assert workflow[True]["schedule"]
+    assert example["engines"]["node"].startswith(f">={oldest}.")
+    assert (ROOT / run["run"].removeprefix("make integration ARGS=")).is_file()
 
 
 def test_the_container_does_not_run_as_root() -> None:

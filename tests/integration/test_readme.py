@@ -11,94 +11,22 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
-from signal import SIGKILL
 from typing import Any
 
-import httpx2
 import pytest
+from newcomer import PORT, Newcomer
 from pages import PAGES, ROOT, fences
-from ports import free_port
 from users import SECRET
-from waiting import eventually
 
 from settings import PLACEHOLDER_SECRET
 
 pytestmark = pytest.mark.integration
 
-INSTALL_SECONDS = 300
-PORT = "8000"
-# How this machine reaches a package index.
-NETWORK = re.compile(r"PIP_\w+|\w+_PROXY|SSL_CERT_\w+", re.IGNORECASE)
-
 README = [fence for fence in fences(PAGES["README.md"]) if fence.language != "powershell"]
 CLONE_AND_RUN, CREATE, ANSWER, WITHOUT_MAKE = [fence.text for fence in README]
 API = fences(PAGES["docs/api.md"])
-
-
-class Newcomer:
-    """Somebody's home folder, in which there is nothing yet, and what they type."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.port = str(free_port())
-        self.url = f"http://localhost:{self.port}"
-        network = {name: value for name, value in os.environ.items() if NETWORK.fullmatch(name)}
-        self._environment = {
-            **network,
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "PORT": self.port,  # for `make run`
-        }
-
-    def type(self, commands: str, folder: Path, **environment: str) -> str:
-        """What the commands print, once they have ended well."""
-        bash = subprocess.run(
-            self._bash(commands),
-            cwd=folder,
-            env=self._environment | environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert bash.returncode == 0, f"{commands}\n{bash.stdout}\n{bash.stderr}"
-        return bash.stdout
-
-    @contextmanager
-    def serving(self, commands: str, folder: Path, **environment: str) -> Iterator[None]:
-        """While the commands serve, in a terminal of their own."""
-        terminal = self.home / "terminal"
-        with terminal.open("wb") as output:
-            bash = subprocess.Popen(
-                self._bash(commands),
-                cwd=folder,
-                env=self._environment | environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-        def is_serving() -> bool:
-            assert bash.poll() is None, terminal.read_text()
-            with suppress(httpx2.TransportError):
-                return client.get("/health").is_success
-            return False
-
-        try:
-            with httpx2.Client(base_url=self.url, trust_env=False) as client:
-                eventually("the start", is_serving, seconds=INSTALL_SECONDS)
-            yield
-        finally:
-            os.killpg(bash.pid, SIGKILL)
-            bash.wait()
-
-    def _bash(self, commands: str) -> list[str]:
-        typed = commands.replace("<this repository's URL>", str(ROOT)).replace(PORT, self.port)
-        return ["bash", "-euo", "pipefail", "-c", typed]
 
 
 @pytest.fixture(scope="module")
