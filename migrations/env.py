@@ -23,6 +23,7 @@ MERGES_USERS = text(
     "SELECT count(DISTINCT user_id) = 1 FROM"
     " (SELECT user_id FROM tasks WHERE 1 = 0 UNION ALL SELECT 'a' UNION ALL SELECT 'A') AS ids"
 )
+IS_READABLE = text("SELECT has_table_privilege('tasks', 'SELECT')")
 CURE = {
     "postgresql": 'ALTER TABLE tasks ALTER user_id TYPE VARCHAR(255) COLLATE "default"',
     "sqlite": "copy the tasks into a table whose user_id has no COLLATE",
@@ -36,10 +37,8 @@ def run_on(connection: Connection) -> None:
         process_revision_directives=number,
         render_item=render,
     )
-    context.run_migrations()
-    # Last, as it reads the table: of a missing right, the migrations' own error tells more. What is
-    # refused is rolled back.
     refuse_merged_users(connection)
+    context.run_migrations()
 
 
 def refuse_merged_users(connection: Connection) -> None:
@@ -48,6 +47,8 @@ def refuse_merged_users(connection: Connection) -> None:
     tables = inspect(connection)
     if not tables.has_table("tasks"):
         return
+    if not (is_sqlite or connection.scalar(IS_READABLE)):
+        return  # of a missing right, the migrations' own error tells more
     columns = {column["name"]: column["type"] for column in tables.get_columns("tasks")}
     # A UUID, for one, has no letter case. SQLite takes any text whatever the type.
     is_text = is_sqlite or isinstance(columns["user_id"], String)
