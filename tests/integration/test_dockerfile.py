@@ -120,7 +120,7 @@ def test_the_image_has_nothing_of_the_machine_that_built_it(image: Image) -> Non
     ]
 
 
-@pytest.mark.parametrize("user", [*values("USER"), ANY_USER])
+@pytest.mark.parametrize("user", [*values("USER"), ANY_USER], ids=["its own", "another"])
 def test_the_container_serves_any_user_from_files_that_nobody_may_write(
     run: Run, user: str
 ) -> None:
