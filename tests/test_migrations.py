@@ -22,7 +22,7 @@ from models import Task
 
 CREATED = datetime(2026, 1, 12, 12, 45, 0, 123456, UTC)
 UPDATED = datetime(2026, 7, 12, 3, 0, 0, tzinfo=UTC)
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"id": 1, "user_id": "user_alice", "title": "Buy bread 🥖", "description": None},
     {"id": 7, "user_id": "user_bob", "title": "x" * 200, "description": "y" * 1000},
 ]
@@ -224,6 +224,26 @@ def test_the_adopted_table_of_the_plan_gives_ids_of_64_bits_and_none_twice(
 
     database.create_tables()
     place.run("DELETE FROM tasks WHERE id = 7")
+    with Session(engine) as session:
+        task = Task(user_id="x", title="x")
+        session.add(task)
+        session.commit()
+
+        assert task.id == last + 1
+
+
+def test_no_migration_gives_an_id_again(place: Place, engine: Engine) -> None:
+    place.make("1.0.0's")
+    fill(place)
+    last = ROWS[-1]["id"]
+    if place.backend == "postgresql":
+        place.run(f"SELECT setval('tasks_id_seq', {last})")
+    place.run(f"DELETE FROM tasks WHERE id = {last}")
+
+    database.create_tables()
+    main(["downgrade", "0001"])
+    database.create_tables()
+
     with Session(engine) as session:
         task = Task(user_id="x", title="x")
         session.add(task)
