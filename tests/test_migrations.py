@@ -1,6 +1,8 @@
 """Migrations: from every table that there may be to the one that the code needs, and back."""
 
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -333,7 +335,7 @@ def test_autogenerate_finds_no_difference() -> None:
     main(["check"])
 
 
-def test_a_generated_revision_has_the_next_number_and_runs(
+def test_a_generated_revision_has_the_next_number_is_formatted_and_runs(
     app_folder: Path, tmp_path: Path
 ) -> None:
     shutil.copy(ROOT / "pyproject.toml", app_folder)
@@ -356,5 +358,10 @@ def test_a_generated_revision_has_the_next_number_and_runs(
 
     following = f"{int(database.REVISION) + 1:04}"
     assert alembic("current").split() == [following, "(head)"]
-    assert [*app_folder.glob(f"migrations/versions/{following}_add_colour.py")]
+    [revision] = app_folder.glob(f"migrations/versions/{following}_add_colour.py")
+    for command in (["check"], ["format", "--check"]):
+        ruff = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, revision], check=False, capture_output=True
+        )
+        assert ruff.returncode == 0, ruff.stdout
     alembic("downgrade", database.REVISION)
