@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from alembic.config import Config, main
 from alembic.script import ScriptDirectory
+from layers import refuse_missing_revision
 from places import TABLES, Place, on_postgresql, on_sqlite
 from processes import ROOT, start_python
-from sqlalchemy import Engine, insert, text
+from sqlalchemy import Column, Engine, Integer, Table, insert, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, SQLModel, select
@@ -326,6 +327,15 @@ def test_the_code_names_the_last_revision_and_revisions_are_numbered() -> None:
 
     assert scripts.get_current_head() == database.REVISION
     assert revisions[::-1] == [f"{number:04}" for number in range(1, len(revisions) + 1)]
+
+
+def test_a_run_of_tests_without_a_revision_that_the_models_need_ends_with_one_line() -> None:
+    notes = Table("notes", SQLModel.metadata, Column("id", Integer))
+
+    with pytest.raises(pytest.UsageError, match=r"no revision in migrations/versions.*notes"):
+        refuse_missing_revision()
+    SQLModel.metadata.remove(notes)
+    refuse_missing_revision()
 
 
 @pytest.mark.usefixtures("engine")

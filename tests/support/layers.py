@@ -1,13 +1,19 @@
 """Which tests run, on which databases, and how: pytest's hooks."""
 
 from collections.abc import Generator
+from io import StringIO
 from typing import Any
 
 import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
 from cluster import make_system_user
 from hypothesis import HealthCheck, settings
 from partitions import PARTITIONED
+from processes import ROOT
 from sent_sql import sent_by
+from sqlalchemy.engine import make_url
 
 import database
 
@@ -63,7 +69,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
+        refuse_missing_revision()
         make_system_user()  # the workers would, all at the same moment
+
+
+def refuse_missing_revision() -> None:
+    """End the run here: without the revision, whatever asks the database ends in another error."""
+    engine = database.make_engine(make_url("sqlite://"))
+    with engine.connect() as connection:
+        config = Config(
+            toml_file=ROOT / "pyproject.toml",
+            attributes={"connection": connection},
+            stdout=StringIO(),
+        )
+        command.upgrade(config, "head")
+        try:
+            command.check(config)
+        except CommandError as difference:
+            raise pytest.UsageError(
+                "models.py has what no revision in migrations/versions makes (docs/development.md,"
+                f' "Change the table"): {difference}'
+            ) from None
+    engine.dispose()
 
 
 @pytest.hookimpl(trylast=True)
