@@ -107,7 +107,7 @@ SHAPES = {
         """
         SELECT column_name, data_type, udt_name, character_maximum_length,
                is_nullable, column_default, collation_name
-        FROM information_schema.columns WHERE table_name = 'tasks' ORDER BY ordinal_position
+        FROM information_schema.columns WHERE table_name = 'tasks' ORDER BY column_name
         """,
         "SELECT indexdef FROM pg_indexes WHERE tablename = 'tasks' ORDER BY 1",
         "SELECT sequencename, data_type::text, max_value FROM pg_sequences",
@@ -115,7 +115,8 @@ SHAPES = {
         " WHERE conrelid = 'tasks'::regclass ORDER BY 1",
     ),
     "sqlite": (
-        "SELECT cid, name, type, \"notnull\", dflt_value, pk FROM pragma_table_xinfo('tasks')",
+        "SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_xinfo('tasks')"
+        " ORDER BY name",
         "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'tasks' ORDER BY 1",
         "SELECT sql LIKE '%AUTOINCREMENT%', substr(sql, instr(sql, 'CONSTRAINT ck_'))"
         " FROM sqlite_schema WHERE name = 'tasks'",
