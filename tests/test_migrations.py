@@ -19,6 +19,7 @@ from sqlalchemy import Column, Engine, Integer, Table, insert, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, SQLModel, select
+from stored_tasks import DEFAULTS, NEVER_SENT
 
 import database
 from models import Task
@@ -29,16 +30,15 @@ ROWS: list[dict[str, Any]] = [
     {"id": 1, "user_id": "user_alice", "title": "Buy bread 🥖", "description": None},
     {"id": 7, "user_id": "user_bob", "title": "x" * 200, "description": "y" * 1000},
 ]
-LATER: dict[str, Any] = {
-    "priority": "medium",
-    "due_date": None,
-    "tags": [],
-    "completed_at": None,
-    "idempotency_key": None,
-    "idempotency_mark": None,
-}
-TASKS = [
-    {**row, "completed": True, "created_at": CREATED, "updated_at": UPDATED, **LATER}
+TASKS: list[dict[str, Any]] = [
+    {
+        **DEFAULTS,
+        **dict.fromkeys(NEVER_SENT),
+        **row,
+        "completed": True,
+        "created_at": CREATED,
+        "updated_at": UPDATED,
+    }
     for row in ROWS
 ]
 

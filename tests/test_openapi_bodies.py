@@ -8,11 +8,12 @@ import pytest
 from endpoints import ENDPOINTS, Endpoint, each_endpoint
 from fastapi.testclient import TestClient
 from openapi_document import Document, operation_of, resolved, schema_of
+from stored_tasks import DEFAULTS, FULL
 from users import OWNER
 
 from models import Task
 
-FIELDS = frozenset({"title", "description", "completed", "priority", "due_date", "tags"})
+FIELDS = frozenset({*FULL, "completed"})
 
 
 def test_a_new_task_is_described(document: Document) -> None:
@@ -22,7 +23,7 @@ def test_a_new_task_is_described(document: Document) -> None:
     properties = schema["properties"]
     assert body["required"] is True
     assert schema["required"] == ["title"]
-    assert properties.keys() == {"title", "description", "priority", "due_date", "tags"}
+    assert properties.keys() == FULL.keys()
     assert properties["title"]["type"] == "string"
     assert (properties["title"]["minLength"], properties["title"]["maxLength"]) == (1, 200)
     text, null = properties["description"]["anyOf"]
@@ -40,14 +41,7 @@ def test_a_change_is_described_with_fields_that_may_be_left_out(
     properties = schema["properties"]
     assert body["required"] is True
     assert schema.get("required", []) == []
-    assert properties.keys() == {
-        "title",
-        "description",
-        "completed",
-        "priority",
-        "due_date",
-        "tags",
-    }
+    assert properties.keys() == FIELDS
     assert [name for name in properties if "default" in properties[name]] == []
     assert properties["title"]["type"] == "string"
     assert properties["completed"]["type"] == "boolean"
@@ -156,7 +150,7 @@ def test_a_task_is_described_with_all_its_fields_required(document: Document) ->
     assert set(envelope["required"]) == envelope["properties"].keys() == {"data", "message"}
     assert set(task["required"]) == properties.keys()
     nullable = [name for name, schema in properties.items() if "null" in str(schema)]
-    assert nullable == ["description", "due_date", "completed_at"]
+    assert nullable == [name for name, default in DEFAULTS.items() if default is None]
     assert properties["priority"]["enum"] == ["low", "medium", "high"]
     assert properties["tags"]["items"]["type"] == "string"
     assert properties["completed_at"]["anyOf"][0]["format"] == "date-time"

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from endpoints import JSON, TASKS
 from fastapi.testclient import TestClient
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from properties import any_json, any_text, storable, white_space
 from users import OWNER
 
 from models import Task
+from schemas import TaskUpdate
 
 titles = st.one_of(
     any_text,
@@ -116,6 +117,24 @@ def test_every_text_comes_back_as_it_was_sent(
     fetched = alice.get(created.headers["Location"]).json()["data"]
     assert (data["title"], data["description"]) == (title.strip(), description[:1000])
     assert fetched == data
+
+
+@pytest.mark.parametrize("field", TaskUpdate.model_fields)
+@given(value=any_json)
+@example(value=2**31)
+@example(value=2**63)
+@example(value=-1)
+@example(value="x\0")
+def test_whatever_a_field_holds_is_stored_or_refused(
+    alice: TestClient, stored: Callable[..., Task], field: str, value: Any
+) -> None:
+    content = json.dumps({"title": "x", field: value})
+
+    created = alice.post(TASKS, content=content, headers=JSON)
+    updated = alice.put(f"{TASKS}/{stored().id}", content=content, headers=JSON)
+
+    assert created.status_code in {201, 400}
+    assert updated.status_code in {200, 400}
 
 
 @given(content=st.binary(max_size=200))

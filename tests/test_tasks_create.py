@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from endpoints import TASKS
 from fastapi.testclient import TestClient
-from stored_tasks import wire
+from stored_tasks import DEFAULTS, FULL, wire
 from users import OWNER
 
 from models import Task
+from schemas import TaskCreate
 
 
 def test_a_created_task_is_answered_in_the_envelope_and_stored(
@@ -23,20 +24,27 @@ def test_a_created_task_is_answered_in_the_envelope_and_stored(
     data = response.json()["data"]
     assert response.json() == {
         "data": {
+            **DEFAULTS,
+            **body,
             "id": data["id"],
             "user_id": OWNER,
-            "title": "Buy groceries",
-            "description": "Milk, eggs, bread",
-            "completed": False,
-            "priority": "medium",
-            "due_date": None,
-            "tags": [],
-            "completed_at": None,
             "created_at": data["created_at"],
             "updated_at": data["created_at"],
         },
         "message": "Task created",
     }
+    stored = load(data["id"])
+    assert stored is not None
+    assert wire(stored) == data
+
+
+def test_every_field_of_a_new_task_is_answered_and_stored(
+    alice: TestClient, load: Callable[[int], Task | None]
+) -> None:
+    data = alice.post(TASKS, json=FULL).json()["data"]
+
+    assert FULL.keys() == TaskCreate.model_fields.keys()
+    assert {name: data[name] for name in FULL} == FULL
     stored = load(data["id"])
     assert stored is not None
     assert wire(stored) == data

@@ -6,7 +6,7 @@ import pytest
 from endpoints import TASKS, Endpoint, each_endpoint_of_one_task
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, text
-from stored_tasks import EPOCH, wire
+from stored_tasks import DEFAULTS, EPOCH, FULL, wire
 from users import OWNER
 
 from models import Task
@@ -14,13 +14,7 @@ from models import Task
 
 def test_a_task_is_answered_in_the_envelope(alice: TestClient, stored: Callable[..., Task]) -> None:
     task = stored(
-        description="Milk",
-        completed=True,
-        priority="high",
-        due_date="2026-12-01",
-        tags=["shopping", "food"],
-        completed_at=EPOCH.replace(microsecond=1),
-        created_at=EPOCH,
+        **FULL, completed=True, completed_at=EPOCH.replace(microsecond=1), created_at=EPOCH
     )
 
     response = alice.get(f"{TASKS}/{task.id}")
@@ -28,14 +22,10 @@ def test_a_task_is_answered_in_the_envelope(alice: TestClient, stored: Callable[
     assert response.status_code == 200
     assert response.json() == {
         "data": {
+            **FULL,
             "id": task.id,
             "user_id": OWNER,
-            "title": "Buy groceries",
-            "description": "Milk",
             "completed": True,
-            "priority": "high",
-            "due_date": "2026-12-01",
-            "tags": ["shopping", "food"],
             "completed_at": "2026-01-12T10:00:00.000001Z",
             "created_at": "2026-01-12T10:00:00.123456Z",
             "updated_at": "2026-01-12T10:00:00.123456Z",
@@ -60,15 +50,10 @@ def test_a_task_that_1_0_0_stored_has_the_defaults_of_what_came_later(
     [task] = alice.get(TASKS).json()["data"]
 
     assert task == {
+        **DEFAULTS,
         "id": task["id"],
         "user_id": OWNER,
         "title": "Buy groceries",
-        "description": None,
-        "completed": False,
-        "priority": "medium",
-        "due_date": None,
-        "tags": [],
-        "completed_at": None,
         "created_at": "2026-01-12T10:00:00.123456Z",
         "updated_at": "2026-01-12T10:00:00.123456Z",
     }

@@ -6,23 +6,35 @@ from typing import Any
 from models import Task
 
 EPOCH = datetime(2026, 1, 12, 10, 0, 0, 123456, UTC)
+# What every answer has, and what it is in a task of which only the title was given.
+DEFAULTS: dict[str, Any] = {
+    "description": None,
+    "completed": False,
+    "priority": "medium",
+    "due_date": None,
+    "tags": [],
+    "completed_at": None,
+}
+# A value for every field that a client can set in a new task, none of which is the default.
+FULL: dict[str, Any] = {
+    "title": "Buy milk",
+    "description": "2 l",
+    "priority": "high",
+    "due_date": "2026-12-01T08:00:00Z",
+    "tags": ["a", "b"],
+}
+NEVER_SENT = {"idempotency_key", "idempotency_mark"}
 
 
 def wire(task: Task) -> dict[str, Any]:
     """A stored task as the contract sends it."""
+    # `model_dump` leaves out what a session has not loaded.
+    sent = {name: getattr(task, name) for name in Task.model_fields.keys() - NEVER_SENT}
     completed_at = task.completed_at or task.updated_at
+    sent["completed_at"] = completed_at if task.completed else None
     return {
-        "id": task.id,
-        "user_id": task.user_id,
-        "title": task.title,
-        "description": task.description,
-        "completed": task.completed,
-        "priority": task.priority,
-        "due_date": task.due_date,
-        "tags": task.tags,
-        "completed_at": in_utc(completed_at) if task.completed else None,
-        "created_at": in_utc(task.created_at),
-        "updated_at": in_utc(task.updated_at),
+        name: in_utc(value) if isinstance(value, datetime) else value
+        for name, value in sent.items()
     }
 
 
