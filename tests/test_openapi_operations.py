@@ -1,20 +1,11 @@
 """Operations: their ids, tokens, parameters and headers."""
 
 import pytest
-from endpoints import Endpoint, each_endpoint, each_endpoint_of_one_task
+from endpoints import ENDPOINTS, Endpoint, each_endpoint, each_endpoint_of_one_task
 from openapi_document import Document, operation_of
 
 OPERATIONS = {
-    ("get", "/api/{user_id}/tasks"): "list_tasks",
-    ("post", "/api/{user_id}/tasks"): "create_task",
-    ("get", "/api/{user_id}/tasks/{task_id}"): "get_task",
-    ("put", "/api/{user_id}/tasks/{task_id}"): "update_task",
-    ("patch", "/api/{user_id}/tasks/{task_id}"): "patch_task",
-    ("delete", "/api/{user_id}/tasks/{task_id}"): "delete_task",
-    ("patch", "/api/{user_id}/tasks/{task_id}/complete"): "toggle_task_completion",
-    ("get", "/api/{user_id}/tasks/stats"): "get_task_stats",
-    ("patch", "/api/{user_id}/tasks/complete"): "complete_tasks",
-    ("delete", "/api/{user_id}/tasks"): "delete_tasks",
+    **{(endpoint.method.lower(), endpoint.path): endpoint.name for endpoint in ENDPOINTS},
     ("get", "/"): "index",
     ("get", "/health"): "health",
     ("get", "/ready"): "ready",

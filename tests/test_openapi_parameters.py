@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from endpoints import Endpoint, each_endpoint
 from fastapi.testclient import TestClient
 from openapi_document import Document, resolved
 from users import OWNER
@@ -34,18 +35,6 @@ PARAMETERS = {
     ("patch", f"{LIST}/complete"): [*FILTER, *NARROWING],
     ("delete", LIST): [*FILTER, *NARROWING],
 }
-OPERATION_IDS = {
-    ("get", LIST): "list_tasks",
-    ("post", LIST): "create_task",
-    ("delete", LIST): "delete_tasks",
-    ("get", f"{LIST}/stats"): "get_task_stats",
-    ("patch", f"{LIST}/complete"): "complete_tasks",
-    ("get", f"{LIST}/{{task_id}}"): "get_task",
-    ("put", f"{LIST}/{{task_id}}"): "update_task",
-    ("patch", f"{LIST}/{{task_id}}"): "patch_task",
-    ("delete", f"{LIST}/{{task_id}}"): "delete_task",
-    ("patch", f"{LIST}/{{task_id}}/complete"): "toggle_task_completion",
-}
 each_operation = pytest.mark.parametrize(("method", "path"), PARAMETERS)
 
 
@@ -55,17 +44,6 @@ def query_of(document: Document, method: str, path: str) -> list[dict[str, Any]]
         for parameter in document["paths"][path][method]["parameters"]
         if parameter["in"] == "query"
     ]
-
-
-def test_the_operations_on_tasks_have_the_contracts_ids(document: Document) -> None:
-    described = {
-        (method, path): operation["operationId"]
-        for path, operations in document["paths"].items()
-        for method, operation in operations.items()
-        if path.startswith("/api/")
-    }
-
-    assert described == OPERATION_IDS
 
 
 @each_operation
@@ -80,12 +58,10 @@ def test_all_parameters_are_described_and_their_other_names_deprecated(
     assert all(parameter["description"] for parameter in described)
 
 
-@pytest.mark.parametrize("method_and_path", OPERATION_IDS, ids=OPERATION_IDS.get)
-def test_other_operations_have_no_query(
-    document: Document, method_and_path: tuple[str, str]
-) -> None:
-    method, path = method_and_path
-    if method_and_path not in PARAMETERS:
+@each_endpoint
+def test_other_operations_have_no_query(document: Document, endpoint: Endpoint) -> None:
+    method, path = endpoint.method.lower(), endpoint.path
+    if (method, path) not in PARAMETERS:
         assert query_of(document, method, path) == []
 
 
