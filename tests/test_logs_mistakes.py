@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 from answers import refusal
-from endpoints import ORIGIN, TASKS
+from endpoints import ENDPOINTS, ORIGIN, TASKS
 from fastapi.testclient import TestClient
 from fixtures import RunService
 from hypothesis import given
@@ -16,6 +16,7 @@ from service import Service
 from users import OWNER
 
 import main
+from logs import SHOWN_SEGMENTS
 from middleware import REFUSED_ORIGINS_MAX
 
 # What is asked here does not depend on the database.
@@ -134,6 +135,12 @@ NO_SUCH_PATH = {
     "/wp-login.php?user=alice": "/*",
     "/a" * 3000: "/*/*/*/*/*/*/*/*/...",
 }
+
+
+def test_what_a_line_shows_of_a_path_are_the_words_of_the_endpoints_paths() -> None:
+    words = {part for endpoint in ENDPOINTS for part in endpoint.path.split("/") if "{" not in part}
+
+    assert words == SHOWN_SEGMENTS
 
 
 @pytest.mark.without_sql
