@@ -1,6 +1,7 @@
 """The documentation says what the code does, as far as the two can be compared."""
 
 import ast
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -13,12 +14,12 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from pages import PAGES, ROOT, code, fences, json_of, sections, tables
 from processes import FOLDERS, start_python
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 import main
 from errors import INVALID, UNSTORABLE_TEXT, UPGRADE_WITH_BODY, APIError
 from models import DESCRIPTION_MAX, TAG_MAX, TITLE_MAX
-from schemas import SEARCH_MAX, ErrorResponse, TaskResponse
+from schemas import SEARCH_MAX, ErrorResponse, Task, TaskCreate, TaskResponse, TaskUpdate
 from settings import Settings
 
 README = PAGES["README.md"]
@@ -93,6 +94,27 @@ def test_the_api_page_has_the_limits_of_the_table() -> None:
         "search": SEARCH_MAX,
     }
     assert set(limits) == {(field, str(maximum)) for field, maximum in maxima.items()}
+
+
+@pytest.mark.parametrize(
+    ("title", "schema"),
+    [("Task endpoints", Task), ("Create a task", TaskCreate), ("Update a task", TaskUpdate)],
+)
+def test_the_api_page_has_every_field_and_no_other(title: str, schema: type[BaseModel]) -> None:
+    *_, fields = tables(sections(API)[title])
+
+    documented = [name for names, _ in fields for name in re.findall("`(.+?)`", names)]
+    assert documented == [*schema.model_fields]
+
+
+def test_the_content_length_of_an_answer_is_that_of_its_body() -> None:
+    for page in (README, API):
+        for fence in fences(page):
+            if length := re.search(r"^content-length: (\d+)$", fence.text, re.MULTILINE):
+                body = json.loads(json_of(fence.text))
+
+                sent = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+                assert int(length[1]) == len(sent.encode()), fence.text
 
 
 ORIGINS = ["CORS_ORIGINS", "CORS_ORIGIN_REGEX"]
