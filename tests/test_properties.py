@@ -12,16 +12,21 @@ from hypothesis import strategies as st
 from properties import any_json, any_text, storable, white_space
 from users import OWNER
 
-from models import Task
+from models import DESCRIPTION_MAX, TITLE_MAX, Task
 from schemas import TaskUpdate
+
+
+def around(limit: int) -> st.SearchStrategy[int]:
+    return st.integers(limit - 5, limit + 5)
+
 
 titles = st.one_of(
     any_text,
     st.builds("{}{}{}".format, white_space, any_text, white_space),
-    st.integers(195, 205).map(lambda length: "😀" * length),
-    st.integers(195, 205).map(lambda length: f" {'x' * length}\n"),
+    around(TITLE_MAX).map(lambda length: "😀" * length),
+    around(TITLE_MAX).map(lambda length: f" {'x' * length}\n"),
 )
-descriptions = st.none() | any_text | st.integers(995, 1005).map(lambda length: "ü" * length)
+descriptions = st.none() | any_text | around(DESCRIPTION_MAX).map(lambda length: "ü" * length)
 # Mostly what a front end might send, with one thing or another wrong.
 objects = st.fixed_dictionaries(
     {},
@@ -39,11 +44,11 @@ good_texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters
 
 
 def good_title(value: Any) -> bool:
-    return storable(value) and 1 <= len(value.strip()) <= 200
+    return storable(value) and 1 <= len(value.strip()) <= TITLE_MAX
 
 
 def good_description(value: Any) -> bool:
-    return value is None or (storable(value) and len(value) <= 1000)
+    return value is None or (storable(value) and len(value) <= DESCRIPTION_MAX)
 
 
 @given(body=bodies)
@@ -111,11 +116,11 @@ def test_what_is_updated_is_what_was_sent_and_the_rest_stays(
 def test_every_text_comes_back_as_it_was_sent(
     alice: TestClient, title: str, description: str
 ) -> None:
-    created = alice.post(TASKS, json={"title": title, "description": description[:1000]})
+    created = alice.post(TASKS, json={"title": title, "description": description[:DESCRIPTION_MAX]})
 
     data = created.json()["data"]
     fetched = alice.get(created.headers["Location"]).json()["data"]
-    assert (data["title"], data["description"]) == (title.strip(), description[:1000])
+    assert (data["title"], data["description"]) == (title.strip(), description[:DESCRIPTION_MAX])
     assert fetched == data
 
 

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from stored_tasks import EPOCH, wire
 from users import OWNER, SOMEONE_ELSE
 
-from models import Task
+from models import DESCRIPTION_MAX, TITLE_MAX, Task
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from models import Task
         ("  Buy groceries\n", "Buy groceries"),
         ("\t\u3000\u2028Buy  groceries\x1f\xa0", "Buy  groceries"),
         (" " * 300 + "x", "x"),
-        (" " + "x" * 200 + " ", "x" * 200),
+        (" " + "x" * TITLE_MAX + " ", "x" * TITLE_MAX),
         ("\u200b", "\u200b"),
     ],
 )
@@ -44,14 +44,14 @@ def test_a_description_is_not_trimmed(alice: TestClient) -> None:
 def test_limits_count_code_points(
     alice: TestClient, load: Callable[[int], Task | None], letter: str
 ) -> None:
-    body = {"title": letter * 200, "description": letter * 1000}
+    body = {"title": letter * TITLE_MAX, "description": letter * DESCRIPTION_MAX}
 
     response = alice.post(TASKS, json=body)
 
     assert response.status_code == 201
     task = load(response.json()["data"]["id"])
     assert task is not None
-    assert (task.title, task.description) == (letter * 200, letter * 1000)
+    assert (task.title, task.description) == (body["title"], body["description"])
 
 
 SERVER_OWNED: dict[str, Any] = {

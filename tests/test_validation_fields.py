@@ -20,7 +20,7 @@ from texts import (
 )
 
 from errors import INVALID
-from models import Task
+from models import DESCRIPTION_MAX, TITLE_MAX, Task
 from schemas import TaskCreate, TaskUpdate
 
 pytestmark = pytest.mark.without_sql
@@ -34,11 +34,15 @@ BAD_TITLES = [
     "",
     " ",
     "\t\r\n\v\f\x1c\x1f\x85\xa0\u2003\u2028\u3000",
-    "x" * 201,
-    "😀" * 201,
-    " " + "x" * 201,
+    "x" * (TITLE_MAX + 1),
+    "😀" * (TITLE_MAX + 1),
+    " " + "x" * (TITLE_MAX + 1),
 ]
-BAD_DESCRIPTIONS = [*NOT_TEXT, *UNSTORABLE, "x" * 1001, "😀" * 1001, " " * 1001]
+BAD_DESCRIPTIONS = [
+    *NOT_TEXT,
+    *UNSTORABLE,
+    *(letter * (DESCRIPTION_MAX + 1) for letter in ("x", "😀", " ")),
+]
 BAD_COMPLETIONS: list[Any] = [None, 0, 1, 1.0, "true", "false", "", [], {}]
 NO_OBJECTS: list[Any] = [None, True, 1, 1.5, "title", [], [{"title": "x"}], [["title", "x"]]]
 
