@@ -130,15 +130,20 @@ def test_of_several_faults_the_first_in_the_contracts_order_is_told(
     assert answer == bad(text)
 
 
+A_FAULT_OF_EACH_FIELD: dict[str, tuple[Any, str]] = {
+    "title": ("", TITLE),
+    "description": (1, DESCRIPTION),
+    "completed": (1, COMPLETED),
+    "priority": (1, PRIORITY),
+    "due_date": (1, DUE_DATE),
+    "tags": (1, TAGS),
+}
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        ({"title": ""}, TITLE),
-        ({"description": 1}, DESCRIPTION),
-        ({"completed": 1}, COMPLETED),
-        ({"priority": 1}, PRIORITY),
-        ({"due_date": 1}, DUE_DATE),
-        ({"tags": 1}, TAGS),
+        *(({name: value}, text) for name, (value, text) in A_FAULT_OF_EACH_FIELD.items()),
         ([], BODY),
         ({"title": "x"}, TASK_ID),
     ],
@@ -167,3 +172,4 @@ def test_every_field_that_a_client_sends_has_a_text_of_its_own() -> None:
     fields = TaskCreate.model_fields | TaskUpdate.model_fields
 
     assert {("body", field) for field in fields} <= INVALID.keys()
+    assert A_FAULT_OF_EACH_FIELD.keys() == fields.keys()
