@@ -111,7 +111,7 @@ BY_STATUS: Mapping[int, type[APIError]] = {
 A_DUE_DATE = "a date (2026-12-01) or a time (2026-12-01T09:00 or 2026-12-01T09:00:00Z)"
 
 # Location of a validation error, or location and Pydantic's type of error, to its text. Of several
-# errors, the one whose key comes first here is sent.
+# errors, the one whose place comes first here is sent.
 INVALID: Mapping[tuple[str, ...], str] = {
     ("body", "title", "missing"): "Title is required",
     ("body", "title"): f"Title must be between 1 and {TITLE_MAX} characters",
@@ -188,12 +188,12 @@ async def on_method_not_allowed(request: Request, error: StarletteHTTPException)
 
 
 async def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
-    first = min(map(_key_of, error.errors()), key=tuple(INVALID).index)
+    first = min(map(_place_of, error.errors()), key=tuple(INVALID).index)
     return error_response(ValidationFailed(INVALID[first]))
 
 
-def _key_of(error: Mapping[str, Any]) -> tuple[str, ...]:
-    """Find the key in `INVALID` of one of FastAPI's validation errors."""
+def _place_of(error: Mapping[str, Any]) -> tuple[str, ...]:
+    """Find the place in `INVALID` of one of FastAPI's validation errors."""
     location = tuple(error["loc"][:2])
     if (*location, error["type"]) in INVALID:
         return (*location, error["type"])

@@ -49,7 +49,7 @@ def _as_created(context: DefaultExecutionContext) -> datetime:
     return created_at
 
 
-TIMES = ("created_at", "updated_at", "completed_at")
+TIME_COLUMNS = ("created_at", "updated_at", "completed_at")
 
 
 class Task(SQLModel, table=True):
@@ -70,7 +70,7 @@ class Task(SQLModel, table=True):
         ),
         # For other writers: Python could not read other times.
         *(
-            CheckConstraint(are_times(TIMES, dialect), name="ck_tasks_times").ddl_if(dialect)
+            CheckConstraint(are_times(TIME_COLUMNS, dialect), name="ck_tasks_times").ddl_if(dialect)
             for dialect in ("postgresql", "sqlite")
         ),
         # SQLite gives the id of a deleted last row again unless told not to.

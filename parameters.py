@@ -25,7 +25,7 @@ from starlette.datastructures import QueryParams
 
 from schemas import LIMIT_MAX, OFFSET_MAX, SEARCH_MAX, AnyCasePriority, DueDate, Tag, TaskId
 from sql.lists import Order, Position, Sort, pattern_of
-from times import parse
+from times import parse_time
 
 Filter = Literal["all", "pending", "active", "false", "completed", "true"]
 COMPLETED: Mapping[Filter, bool | None] = {
@@ -81,7 +81,7 @@ Time = Annotated[
         pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
         r"(Z|\+00:00)?$"  # without a zone, in a cursor that 1.1.0 made on SQLite
     ),
-    AfterValidator(parse),
+    AfterValidator(parse_time),
 ]
 RANKS: Mapping[Sort, Any] = {
     "created_at": Time,
@@ -117,6 +117,10 @@ def names_of(field: FieldInfo) -> tuple[str, ...]:
     """The names of a parameter, the first of which counts."""
     alias = field.validation_alias
     return tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else ()
+
+
+def _refused(*faults: Mapping[str, Any]) -> RequestValidationError:
+    return RequestValidationError([{**fault, "loc": ("query", *fault["loc"])} for fault in faults])
 
 
 class Selection(BaseModel):
@@ -249,21 +253,15 @@ class BulkSelection(Selection):
     def of(cls, query: QueryParams) -> Self:
         """Refuse what the list ignores: other parameters, empty and repeated ones."""
         selection = super().of(query)
+        canonical = {
+            name: field_name
+            for field_name, field in cls.model_fields.items()
+            for name in names_of(field) or (field_name,)
+        }
         given = query.multi_items()
-        names = [CANONICAL_NAMES.get(name) for name, _ in given]
+        names = [canonical.get(name) for name, _ in given]
         once = [name for name in names if name != "tag"]
         is_empty = any(not value for _, value in given)
         if None in names or len(once) != len(set(once)) or is_empty:
             raise _refused({"loc": ("others",), "type": "others", "input": None})
         return selection
-
-
-CANONICAL_NAMES = {
-    name: canonical
-    for canonical, field in BulkSelection.model_fields.items()
-    for name in names_of(field) or (canonical,)
-}
-
-
-def _refused(*faults: Mapping[str, Any]) -> RequestValidationError:
-    return RequestValidationError([{**fault, "loc": ("query", *fault["loc"])} for fault in faults])

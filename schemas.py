@@ -60,7 +60,7 @@ def canonical_due_date(value: str) -> str | None:
         raise ValueError("not in the years 1 to 9999 of UTC") from None
 
 
-def _distinct(tags: list[str] | None) -> list[str]:
+def _few_distinct(tags: list[str] | None) -> list[str]:
     distinct = list(dict.fromkeys(tags or ()))
     if len(distinct) > TAGS_MAX:
         raise ValueError("too many tags")
@@ -105,7 +105,7 @@ Tag = Annotated[
     BeforeValidator(_trimmed),
 ]
 # One error is enough: a body has room for 30,000.
-Tags = Annotated[Annotated[list[Tag], Field(fail_fast=True)] | None, AfterValidator(_distinct)]
+Tags = Annotated[Annotated[list[Tag], Field(fail_fast=True)] | None, AfterValidator(_few_distinct)]
 # The document leaves the greatest id out: JavaScript reads 2^63 - 1 as 2^63.
 TaskId = Annotated[
     int,

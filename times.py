@@ -14,7 +14,7 @@ EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 
-def parse(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """Parse a database's text of a time, to UTC."""
     time = datetime.fromisoformat(text)
     if time.tzinfo is UTC:  # nearly always; a conversion costs as much as the parsing
@@ -27,7 +27,7 @@ def parse_postgresql(text: Any, cursor: object) -> datetime | None:
     if text is None:
         return None
     try:
-        return parse(text)
+        return parse_time(text)
     except (ValueError, OverflowError):
         # In the zone of the session, the first day of the years 1 to 9999 may be one of the year
         # before, and the last one of the year after.
