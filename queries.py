@@ -1,7 +1,8 @@
 """The tasks of one owner: the only way to the table, by nothing but `Scoped` statements."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
+from itertools import chain, starmap
 from secrets import token_hex
 from typing import Any, NamedTuple
 
@@ -9,12 +10,10 @@ from pydantic_core import to_json
 
 from driver.executors import Executor, Rows
 from models import utc_now
+from schemas import TaskRow
 from sql import lists, tasks
 from sql.lists import NEWEST_FIRST, Order, Position, Shape, position_of
 from sql.scope import Scoped
-from sql.tasks import FIELDS
-
-TaskRow = dict[str, Any]  # as `schemas.Task` describes it
 
 
 class Page(NamedTuple):
@@ -64,10 +63,11 @@ class OwnTasks:
         if offset:
             values["offset"] = offset
         if limit is None:
-            return Page(_parts_of(await self._run(lists.list_of(shape), **values)))
+            rows = await self._run(lists.list_of(shape), **values)
+            return Page(list(starmap(TaskRow, part)) for part in rows)
         # One more than is shown tells whether there is more.
         rows = await self._run(lists.list_of(shape), **values, limit=limit + 1)
-        found = [_task_of(row) for part in rows for row in part]
+        found = list(starmap(TaskRow, chain.from_iterable(rows)))
         shown = found[:limit]
         end = position_of(shown[-1], order) if len(found) > limit else None
         return Page(iter([shown]), end)
@@ -79,7 +79,7 @@ class OwnTasks:
         """Create a task, unless one was created with this key. None if that was another one."""
         if once is None:
             [[row]] = await self._run(tasks.CREATE, now=utc_now(), **new)
-            return Created(_task_of(row))
+            return Created(TaskRow(*row))
         digest = sha256(to_json(once.compared)).hexdigest()
         mark = f"{digest} {token_hex(8)}"
         values = {"now": utc_now(), "key": once.key, "mark": mark, **new}
@@ -88,7 +88,7 @@ class OwnTasks:
         # Another writer may have stored a key without a mark.
         if stored_mark is None or not stored_mark.startswith(digest):
             return None
-        return Created(_task_of(columns), is_replay=stored_mark != mark)
+        return Created(TaskRow(*columns), is_replay=stored_mark != mark)
 
     async def update(self, task_id: int, changes: Mapping[str, Any]) -> TaskRow | None:
         if not changes:
@@ -131,14 +131,5 @@ def _bound(selected: Mapping[str, Any]) -> dict[str, Any]:
     return {f"only_{name}": value for name, value in selected.items()}
 
 
-def _parts_of(rows: Rows) -> Iterator[list[TaskRow]]:
-    for part in rows:
-        yield [_task_of(row) for row in part]
-
-
-def _task_of(row: Sequence[Any]) -> TaskRow:
-    return dict(zip(FIELDS, row, strict=True))
-
-
 def _first_of(rows: Rows) -> TaskRow | None:
-    return next((_task_of(row) for part in rows for row in part), None)
+    return next(starmap(TaskRow, chain.from_iterable(rows)), None)

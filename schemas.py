@@ -4,6 +4,7 @@ import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
+from msgspec import Struct
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -181,6 +182,22 @@ class TasksCompletion(BaseModel):
     """Whether the tasks are to be completed."""
 
     completed: Completed = Field(examples=[True])
+
+
+class TaskRow(Struct, frozen=True, gc=False):  # no task is part of a cycle
+    """A task as it is read and sent, described by `Task`."""
+
+    id: int
+    user_id: str
+    title: str
+    description: str | None
+    completed: bool
+    priority: Priority
+    due_date: str | None
+    tags: list[str]
+    completed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
 
 
 class Task(BaseModel):

@@ -15,7 +15,7 @@ from openapi import (
     documented_parameters,
 )
 from parameters import WHOLE_LIST, BulkSelection, ListParameters, Selection, cursor_of
-from queries import Once, TaskRow
+from queries import Once
 from routes.answers import success, successful_list
 from routes.body import JSONBodyRoute
 from routes.dependencies import IDEMPOTENCY_KEY_PARAMETER, PathId, Tasks, idempotency_key_of
@@ -25,6 +25,7 @@ from schemas import (
     TaskDeletedResponse,
     TaskListResponse,
     TaskResponse,
+    TaskRow,
     TasksCompletedResponse,
     TasksCompletion,
     TasksDeletedResponse,
@@ -86,7 +87,7 @@ async def create_task(
     created = await tasks.create(new.model_dump(), once)
     if created is None:
         raise IdempotencyKeyReused
-    path = f"/api/{quote(tasks.owner, safe='')}/tasks/{created.task['id']}"
+    path = f"/api/{quote(tasks.owner, safe='')}/tasks/{created.task.id}"
     headers = {"Location": request.scope.get("root_path", "") + path}
     if created.is_replay:
         headers["Idempotent-Replayed"] = "true"
@@ -109,7 +110,7 @@ async def toggle_task_completion(
     """
     change = wanted.model_dump(exclude_unset=True)
     task = found(await (tasks.update(task_id, change) if change else tasks.toggle(task_id)))
-    return success(task, f"Task {marked(task['completed'])}")
+    return success(task, f"Task {marked(task.completed)}")
 
 
 @router.get("/{task_id:task_id}", **answers(TaskResponse, TASK, "Task retrieved"))

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from models import Task
+from schemas import TaskRow
 from sql.dialects import HasTags, IsAlone
 from sql.scope import OWNER, Scoped
 from sql.tasks import COLUMNS, changed, new_value, table
@@ -76,14 +77,14 @@ PRIORITIES = {"high": 3, "medium": 2, "low": 1}
 NO_DUE_DATE = {True: "", False: "~"}
 
 
-def position_of(task: Mapping[str, Any], order: Order) -> Position:
-    value = task[order.sort]
+def position_of(task: TaskRow, order: Order) -> Position:
+    value = getattr(task, order.sort)
     match order.sort:
         case "priority":
             value = PRIORITIES.get(value, 0)
         case "due_date":
             value = value or NO_DUE_DATE[order.descending]
-    return Position(value, task["id"])
+    return Position(value, task.id)
 
 
 def _rank_of(order: Order) -> tuple[ColumnElement[Any], ColumnElement[Any]]:

@@ -22,9 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-import schemas
 from models import Task
-from schemas import TaskCreate
+from schemas import TaskCreate, TaskRow
 from sql.scope import Scoped
 
 table = Task.__table__  # type: ignore[attr-defined]
@@ -32,8 +31,7 @@ table = Task.__table__  # type: ignore[attr-defined]
 # left behind in a pending one does not show.
 KNOWN_COMPLETION = func.coalesce(table.c.completed_at, table.c.updated_at)
 COMPUTED = {"completed_at": case((table.c.completed, KNOWN_COMPLETION)).label("completed_at")}
-FIELDS = tuple(schemas.Task.model_fields)
-COLUMNS = tuple(COMPUTED.get(field, table.c[field]) for field in FIELDS)
+COLUMNS = tuple(COMPUTED.get(field, table.c[field]) for field in TaskRow.__struct_fields__)
 
 THIS_TASK = table.c.id == bindparam("task_id", type_=BigInteger)
 NOW = bindparam("now", type_=table.c.updated_at.type)

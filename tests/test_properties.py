@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from properties import any_json, any_text, storable, white_space
 from users import OWNER
 
 from models import DESCRIPTION_MAX, TITLE_MAX, Task
-from schemas import TaskUpdate
+from schemas import TaskListResponse, TaskResponse, TaskUpdate
 
 
 def around(limit: int) -> st.SearchStrategy[int]:
@@ -140,6 +141,30 @@ def test_whatever_a_field_holds_is_stored_or_refused(
 
     assert created.status_code in {201, 400}
     assert updated.status_code in {200, 400}
+
+
+@given(
+    title=good_texts.filter(good_title),
+    description=st.none() | good_texts,
+    tags=st.lists(good_texts.filter(len), max_size=3),
+    completed=st.booleans(),
+    time=st.datetimes(timezones=st.just(UTC)),
+    microsecond=st.sampled_from([0, 1, 100_000, 123_456, 999_999]),
+)
+def test_a_task_is_written_to_the_byte_as_the_schema_of_the_document_writes_it(
+    alice: TestClient,
+    stored: Callable[..., Task],
+    microsecond: int,
+    time: datetime,
+    **values: Any,
+) -> None:
+    task = stored(created_at=time.replace(microsecond=microsecond), updated_at=time, **values)
+
+    one = alice.get(f"{TASKS}/{task.id}").content
+    several = alice.get(TASKS, params={"limit": 2}).content
+
+    assert TaskResponse.model_validate_json(one).model_dump_json().encode() == one
+    assert TaskListResponse.model_validate_json(several).model_dump_json().encode() == several
 
 
 @given(content=st.binary(max_size=200))
