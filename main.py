@@ -15,6 +15,7 @@ from middleware import (
 )
 from openapi import DocumentedAPI, documented
 from routes import docs, health, tasks
+from routes.direct import direct_routes
 from settings import get_settings
 
 
@@ -66,3 +67,6 @@ app.add_middleware(OneLineStartupFailure)
 app.include_router(tasks.router)
 app.include_router(health.router)
 app.include_router(docs.router)
+
+# The first route that matches a request takes it.
+app.router.routes[:0] = direct_routes(app)

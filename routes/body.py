@@ -19,12 +19,15 @@ class JSONBodyRequest(Request):
     """
 
     async def json(self) -> Any:
-        try:
-            body = (await self.body()).decode()
-            # `int` raises ValueError for NaN and Infinity, which are not JSON.
-            return json.loads(body, parse_int=_number, parse_constant=int)
-        except (ValueError, RecursionError):
-            return NOT_JSON
+        return json_of(await self.body())
+
+
+def json_of(body: bytes) -> Any:
+    try:
+        # `int` raises ValueError for NaN and Infinity, which are not JSON.
+        return json.loads(body.decode(), parse_int=_number, parse_constant=int)
+    except (ValueError, RecursionError):
+        return NOT_JSON
 
 
 def _number(digits: str) -> int | float:

@@ -31,6 +31,7 @@ os.environ["BETTER_AUTH_SECRET"] = SECRET
 
 # The app's modules read the settings when they are imported.
 
+from by_fastapi import BY_FASTAPI  # noqa: E402
 from cluster import Cluster, Database, running_cluster  # noqa: E402
 from counting_proxy import CountingProxy  # noqa: E402
 from deployments import POOL_SIZE, SingleWorker  # noqa: E402
@@ -86,12 +87,12 @@ def _own_schema(url: URL) -> Iterator[URL]:
         engine.dispose()
 
 
-@pytest.fixture(scope="session", params=["postgresql", PARTITIONED, "sqlite"])
+@pytest.fixture(scope="session", params=["postgresql", PARTITIONED, "sqlite", BY_FASTAPI])
 def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
     """The app's engine, on each of the two databases in turn; see `layers.is_meant`."""
-    if request.param == "sqlite":
+    if request.param in {"sqlite", BY_FASTAPI}:
         url = make_url(f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'tasks.db'}")
     else:
         url = request.getfixturevalue(f"{request.param}_url")

@@ -67,6 +67,7 @@ def test_no_span_and_no_metric_tells_whose_tasks_were_asked_for_or_how(
     assert {"GET", "HTTP /api/{user_id}/tasks"} | {
         f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS
     } <= collector.span_names()
+    assert {"fastapi.dependencies", "fastapi.endpoint"} <= collector.span_names()
     urls = {
         (attribute.key, attribute.value.string_value)
         for span in collector.spans()

@@ -7,7 +7,7 @@ import pytest
 from endpoints import JSON, TASKS
 from fastapi.testclient import TestClient
 from stored_tasks import EPOCH, in_utc, wire
-from texts import UNDECLARED, bad
+from texts import BODY, UNDECLARED, bad
 
 from models import Task
 
@@ -114,6 +114,16 @@ def test_a_body_that_is_not_sent_as_json_does_not_toggle(
     response = alice.patch(f"{TASKS}/{task.id}/complete", content=content, headers=headers)
 
     assert (response.status_code, response.json()) == bad(UNDECLARED)
+
+
+@pytest.mark.without_sql
+@pytest.mark.parametrize("content", [b"null", b"[]", b"true", b'"completed"'])
+def test_a_body_that_is_no_object_does_not_toggle(
+    alice: TestClient, task: Task, content: bytes
+) -> None:
+    response = alice.patch(f"{TASKS}/{task.id}/complete", content=content, headers=JSON)
+
+    assert (response.status_code, response.json()) == bad(BODY)
 
 
 @pytest.mark.parametrize("completed", [True, False])

@@ -121,3 +121,27 @@ def test_a_caller_who_leaves_in_the_middle_of_a_body_is_not_answered() -> None:
     asyncio.run(main.app(scope, receive, send))
 
     assert sent == []
+
+
+@pytest.mark.without_sql
+@pytest.mark.usefixtures("client")
+def test_a_caller_who_leaves_before_a_toggle_is_read_is_no_crash(logged_errors: list[str]) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "PATCH",
+        "path": f"{TASKS}/1/complete",
+        "query_string": b"",
+        "headers": [(b"authorization", bearer()["Authorization"].encode())],
+    }
+    asyncio.run(main.app(scope, receive, send))
+
+    assert sent[0]["status"] == 400
+    assert logged_errors == []

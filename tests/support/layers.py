@@ -1,6 +1,6 @@
 """Which tests run, on which databases, and how: pytest's hooks."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from io import StringIO
 from typing import Any
 
@@ -8,6 +8,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
+from by_fastapi import BY_FASTAPI, without_direct_routes
 from cluster import make_system_user
 from hypothesis import HealthCheck, settings
 from partitions import PARTITIONED
@@ -16,6 +17,7 @@ from sent_sql import sent_by
 from sqlalchemy.engine import make_url
 
 import database
+import main
 
 # The files that run on a table in partitions too: all about what the endpoints do.
 ON_PARTITIONS = (
@@ -25,6 +27,16 @@ ON_PARTITIONS = (
     "test_bulk",
     "test_idempotency",
     "test_partitions",
+)
+# The files that run without direct routes too, on SQLite: what is answered, and what is refused.
+BY_FASTAPI_TOO = (
+    "test_tasks_",
+    "test_validation_",
+    "test_authorization",
+    "test_lists_parameters",
+    "test_bulk",
+    "test_idempotency",
+    "test_errors",
 )
 # Who is let in is decided before the database is asked.
 ON_SQLITE_ALONE = ("test_tokens_", "test_keys", "test_forgeries")
@@ -48,14 +60,18 @@ def is_meant(item: pytest.Item) -> bool:
     """Whether the test is to run on this database of the fixture `engine`."""
     on = _parameters(item).get("engine", "sqlite")
     file = item.path.name
+    if on == BY_FASTAPI:
+        return file.startswith(BY_FASTAPI_TOO)
     if item.get_closest_marker("without_sql") or file.startswith(ON_SQLITE_ALONE):
         return bool(on == "sqlite")
     return on != PARTITIONED or file.startswith(ON_PARTITIONS)
 
 
 def is_quick(item: pytest.Item) -> bool:
-    """Whether the test needs neither PostgreSQL nor any other process."""
-    on = {"postgresql", PARTITIONED} & {str(value) for value in _parameters(item).values()}
+    """Whether the test needs neither PostgreSQL nor any other process, and is not run once more."""
+    on = {"postgresql", PARTITIONED, BY_FASTAPI} & {
+        str(value) for value in _parameters(item).values()
+    }
     return not on and PROCESSES.isdisjoint(getattr(item, "fixturenames", ()))
 
 
@@ -115,6 +131,15 @@ def pytest_fixture_setup(
         raise
 
 
+@pytest.fixture(autouse=True)
+def direct_routes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The app's direct routes are there, or not, for one test: the engine outlives it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if _parameters(request.node).get("engine") == BY_FASTAPI:
+            patch.setattr(main.app.router, "routes", without_direct_routes(main.app.router.routes))
+        yield
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Hold `without_sql` to its word."""
@@ -138,4 +163,4 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if left_out := config.stash.get(LEFT_OUT, 0):
-        print(f"left out: {left_out} tests that need PostgreSQL or another process: make test")
+        print(f"left out: {left_out} tests, for PostgreSQL, a process or FastAPI alone: make test")
