@@ -21,6 +21,7 @@ import advice
 import database
 import logs
 from auth import get_current_user
+from driver import pool
 from driver.executors import is_unavailable
 from settings import SECRET_CHARACTERS_MIN, StartupError, get_settings, misspelt_names
 
@@ -73,7 +74,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     # A request leaves no garbage in cycles; what a fault leaves must not wait for days. A full
     # collection takes a millisecond.
     gc.set_threshold(200_000, 10, 1)
-    with _bounded_connections():
+    with _bounded_connections(), pool.opened(database.engine):
         yield
     gc.set_threshold(*thresholds)
     database.engine.dispose()

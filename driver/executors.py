@@ -1,7 +1,7 @@
 """What executes a request's statement, within limits of requests and of time.
 
-Nothing blocks the event loop: on PostgreSQL a statement waits in a greenlet on the loop itself
-(`postgres.py`); on SQLite, and in a session with which a test overrides `get_db`, in a thread.
+Nothing blocks the event loop: on PostgreSQL a statement waits on the loop itself (`pool.py`); on
+SQLite, and in a session with which a test overrides `get_db`, in a thread.
 """
 
 import asyncio
@@ -19,10 +19,9 @@ from sqlalchemy import CursorResult, UpdateBase
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.util import greenlet_spawn
 from sqlmodel import Session
 
-from driver import postgres
+from driver import pool, postgres
 from driver.admission import Overloaded, Turns
 from settings import get_settings
 from sql.scope import Probe, Scoped
@@ -61,15 +60,16 @@ class Executor(Protocol):
 
 
 class EngineExecutor:
-    """Executes statements on connections of an engine's pool."""
+    """Executes statements on this event loop's connections, or in threads on the engine's own."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     async def execute(self, scoped: Scoped | Probe, values: Mapping[str, Any]) -> Rows:
         async with admitted(scoped, values):
-            if postgres.can_wait_on_loop(self._engine):
-                return await greenlet_spawn(self._execute, scoped, values)
+            connections = pool.of(self._engine)
+            if connections:
+                return iter(await connections.execute(scoped.statement, values, ROWS_AT_ONCE))
             return await run_sync(self._execute, scoped, values)
 
     def _execute(self, scoped: Scoped | Probe, values: Mapping[str, Any]) -> Rows:
@@ -78,10 +78,6 @@ class EngineExecutor:
             rows: Rows
             if not result.returns_rows:
                 rows = iter([[(result.rowcount,)]])
-            elif isinstance(result.cursor, postgres.BoundedCursor):
-                # psycopg2 converts types itself. Fetch all rows now: later, the connection is
-                # another request's.
-                rows = iter(postgres.parts_of(result.cursor, ROWS_AT_ONCE))
             else:
                 rows = iter(list(result.partitions(ROWS_AT_ONCE)))
             connection.commit()  # sends nothing in AUTOCOMMIT; a test's engine may have none

@@ -1,30 +1,24 @@
-"""psycopg2 on the event loop: an engine whose statements wait without a thread, within limits.
+"""psycopg2: an engine whose connections are asynchronous, within limits, and to several hosts.
 
-psycopg2 is synchronous, but calls a wait callback to wait for its socket. A statement runs in a
-greenlet on the event loop, and the callback lets the loop wait (`_wait`): a thousand requests can
-wait without a thousand threads. Outside a greenlet the callback blocks its thread.
+An asynchronous connection does not block: whoever waits for it calls `poll` once its socket is
+ready. A thread waits in `_wait`; how the event loop waits is in `pool.py`.
 """
 
-import asyncio
 import logging
 import select
 import socket
 import sys
 import time
 from contextvars import ContextVar
-from functools import partial
 from typing import Any
 
 import psycopg2
-from anyio.to_thread import run_sync
-from psycopg2.extensions import POLL_OK, POLL_READ, new_type, register_type, set_wait_callback
+from psycopg2.extensions import POLL_OK, POLL_READ, new_type, register_type
 from psycopg2.extensions import connection as PsycopgConnection
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Dialect, Engine, ExceptionContext
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import NullPool, QueuePool
-from sqlalchemy.util import await_only
-from sqlalchemy.util.concurrency import in_greenlet
+from sqlalchemy.pool import NullPool
 
 from times import parse_postgresql
 
@@ -38,13 +32,12 @@ STATEMENT_SECONDS = 4
 # request does, so that no connection is replaced while the server still works for it.
 REPORT_SECONDS = 1
 # The longest that a blocking call waits for PostgreSQL: for a new connection, which resumes a
-# suspended Neon, or for a statement at the start, unless it migrates.
+# suspended Neon, or for a statement in a thread, unless it migrates.
 BLOCKING_SECONDS = 5
 # The longest that connecting waits for one address of several.
 ADDRESS_SECONDS = 2
 # The longest that a migration waits for a table, and that requests wait behind it for the same.
 MIGRATION_LOCK_SECONDS = 0.5
-A_DAY_SECONDS = 24 * 3600
 # A younger connection leads to the server to which the database's name resolves now.
 YOUNG_SECONDS = 2
 
@@ -91,17 +84,29 @@ LIBPQ_CHOOSES = frozenset({"hostaddr", "service", "load_balance_hosts"})
 
 
 class OwnConnection(PsycopgConnection):
-    """A connection of this service, which `_wait` distinguishes from others in the process."""
+    """An asynchronous connection. It is in autocommit, which cannot be changed: SQLAlchemy's calls
+    to commit, or to change it, have nothing to do.
+    """
 
-    # Whether a statement may take as long as it takes.
-    is_patient = False
+    # When the current statement's timeout comes, by `time.monotonic`.
+    timeout_comes = 0.0
     # Whether the next statement may get the timeout of the last one.
     has_late_timeout = False
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.opened = time.monotonic()
-        register_type(TIMES, self)
+
+    def commit(self) -> None: ...
+
+    def rollback(self) -> None: ...
+
+    def set_isolation_level(self, level: object) -> None: ...
+
+    def note_answer(self) -> None:
+        # A timeout that comes when PostgreSQL looks for it no more, as while it sends the rows that
+        # a write returns, ends the next statement on this connection instead.
+        self.has_late_timeout = time.monotonic() >= self.timeout_comes
 
 
 class BoundedCursor(psycopg2.extensions.cursor):
@@ -113,32 +118,25 @@ class BoundedCursor(psycopg2.extensions.cursor):
 
     connection: OwnConnection
 
-    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 (psycopg2's name)
+    def send(self, query: str | bytes, values: Any = None) -> None:
+        """Send a statement, whose result is there once the connection's `poll` says so."""
         began = time.monotonic()
         left = deadline.get() - began - REPORT_SECONDS
         if left <= 0:
             raise psycopg2.OperationalError("connecting left no time for the statement")
         limit = max(1, int(min(left, STATEMENT_SECONDS) * 1000))  # 0 would be no limit
-        super().execute(f"SET LOCAL statement_timeout = {limit}; {query}", vars)
-        # A timeout that comes when PostgreSQL looks for it no more, as while it sends the rows that
-        # a write returns, ends the next statement on this connection instead.
-        self.connection.has_late_timeout = time.monotonic() - began >= limit / 1000
+        text = query if isinstance(query, str) else query.decode()
+        super().execute(f"SET LOCAL statement_timeout = {limit}; {text}", values)
+        self.connection.timeout_comes = began + limit / 1000
 
-
-def parts_of(cursor: BoundedCursor, size: int) -> list[list[tuple[Any, ...]]]:
-    """Fetch all rows in parts of `size`. In a greenlet, the event loop runs between two parts."""
-    parts = []
-    while part := cursor.fetchmany(size):
-        parts.append(part)
-        if len(part) < size:
-            break
-        if in_greenlet():
-            await_only(asyncio.sleep(0))
-    return parts
+    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 (psycopg2's name)
+        """Send a statement, and block this thread until its result is there."""
+        self.send(query, vars)
+        _wait(self.connection, time.monotonic() + BLOCKING_SECONDS)
+        self.connection.note_answer()
 
 
 CONNECT_ARGS = {
-    "connection_factory": OwnConnection,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
@@ -157,7 +155,13 @@ def make_engine(url: URL, **pool_options: Any) -> Engine:
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
         use_native_hstore=False,  # a query on every new connection, for a type that is not used
-        connect_args={**CONNECT_ARGS, "cursor_factory": BoundedCursor},
+        executemany_mode="values_plus_batch",  # psycopg2's own is not asynchronous
+        connect_args={
+            **CONNECT_ARGS,
+            "async_": True,
+            "connection_factory": OwnConnection,
+            "cursor_factory": BoundedCursor,
+        },
         pool_pre_ping=True,
         pool_reset_on_return=None,  # in AUTOCOMMIT there is nothing to roll back
         **pool_options,
@@ -170,7 +174,7 @@ def make_engine(url: URL, **pool_options: Any) -> Engine:
 
 
 def make_migration_engine(url: URL) -> Engine:
-    """An engine for transactions whose statements take as long as they take."""
+    """An engine for transactions whose statements block, and take as long as they take."""
     engine = create_engine(
         url,
         hide_parameters=True,
@@ -179,12 +183,7 @@ def make_migration_engine(url: URL) -> Engine:
         poolclass=NullPool,
     )
     event.listen(engine, "do_connect", _connect)
-    event.listen(engine, "connect", _make_patient)
     return engine
-
-
-def _make_patient(connection: OwnConnection, record: object) -> None:
-    connection.is_patient = True
 
 
 def _is_open(connection: Any) -> bool:
@@ -214,23 +213,10 @@ def _warn_of_encoding(connection: Any, record: object) -> None:
 def _connect(
     dialect: Dialect, record: object, args: list[Any], options: dict[str, Any]
 ) -> PsycopgConnection:
-    connect = partial(_connect_to_any, options)
-    if in_greenlet():
-        # Resolving names blocks.
-        connection: PsycopgConnection = await_only(run_sync(connect, abandon_on_cancel=True))
-        return connection
-    return connect()
-
-
-# When attempts were last silent, by their address and port.
-_silent: dict[tuple[Any, Any], float] = {}
-
-
-def _connect_to_any(options: dict[str, Any]) -> PsycopgConnection:
     """Try one address after the other, those that were silent last.
 
-    libpq ignores `connect_timeout` when it is asynchronous, as it is here: the first silent address
-    would take all the time.
+    libpq ignores `connect_timeout` where it is asynchronous: the first silent address would take
+    all the time.
     """
     attempts = _attempts(options)
     attempts.sort(key=lambda attempt: _silent.get(_place(attempt), 0))
@@ -239,19 +225,25 @@ def _connect_to_any(options: dict[str, Any]) -> PsycopgConnection:
     refusals = []
     for attempt in attempts:
         began = time.monotonic()
-        outer_deadline = deadline.set(min(began + limit, end))
         try:
-            connection: PsycopgConnection = psycopg2.connect(**attempt)
+            connection: PsycopgConnection = psycopg2.connect(
+                **{**attempt, "connect_timeout": limit}
+            )
+            if connection.async_:
+                _wait(connection, min(began + limit, end))
         except psycopg2.OperationalError as error:
             refusals.append(str(error).strip().partition("\n")[0])
             if time.monotonic() - began >= limit:
                 _silent[_place(attempt)] = time.monotonic()
         else:
             _silent.pop(_place(attempt), None)
+            register_type(TIMES, connection)
             return connection
-        finally:
-            deadline.reset(outer_deadline)
     raise psycopg2.OperationalError("; ".join(dict.fromkeys(refusals)))
+
+
+# When attempts were last silent, by their address and port.
+_silent: dict[tuple[Any, Any], float] = {}
 
 
 def _attempts(options: dict[str, Any]) -> list[dict[str, Any]]:
@@ -285,68 +277,32 @@ def _place(attempt: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def _invalidate(context: ExceptionContext) -> None:
-    """Have SQLAlchemy invalidate the pool, whose connections are then replaced on next use, if the
-    error concerns all of them.
+    """Have SQLAlchemy replace the pool's connections on next use, if the error says so."""
+    connection = context.connection and context.connection.connection.dbapi_connection
+    if isinstance(connection, OwnConnection) and is_astray(connection, context.original_exception):
+        context.is_disconnect = True
+
+
+def is_astray(connection: OwnConnection, error: BaseException) -> bool:
+    """Whether the error says that the connection, as older ones do after a failover, leads to the
+    former primary, a replica now.
     """
-    error = context.original_exception
-    if isinstance(error, asyncio.CancelledError):
-        # The server did not even report its own statement timeout: its connections are dead.
-        context.invalidate_pool_on_disconnect = time.monotonic() >= deadline.get()
-    elif getattr(error, "pgcode", None) == READ_ONLY and context.connection:
-        # After a failover, older connections lead to the former primary, a replica now.
-        connection = context.connection.connection.dbapi_connection
-        assert isinstance(connection, OwnConnection)
-        context.is_disconnect = time.monotonic() - connection.opened > YOUNG_SECONDS
+    is_old = time.monotonic() - connection.opened > YOUNG_SECONDS
+    return is_old and getattr(error, "pgcode", None) == READ_ONLY
 
 
-def can_wait_on_loop(engine: Engine) -> bool:
-    """Whether a statement can wait on the event loop. A statement cannot
-
-    - with another driver than psycopg2;
-    - before SQLAlchemy's first connection, whose thread lock a greenlet must not wait for;
-    - while sessions in threads hold the whole pool, which a greenlet must not wait for either;
-    - on Windows, whose event loop does not watch file descriptors.
-    """
-    return (
-        engine.dialect.driver == "psycopg2"
-        and getattr(engine.dialect, "server_version_info", None) is not None
-        and isinstance(engine.pool, QueuePool)
-        and engine.pool.checkedout() < engine.pool.size()
-        and sys.platform != "win32"
-    )
+def is_made_here(engine: Engine) -> bool:
+    """Whether the engine's connections are `OwnConnection`s."""
+    return event.contains(engine, "do_connect", _connect)
 
 
-def _wait(connection: PsycopgConnection) -> None:
-    """psycopg2's wait callback: https://www.psycopg.org/docs/advanced.html#green-support"""
-    # The callback is the process's: it must not hurry the connections of others, a test's say.
-    if isinstance(connection, OwnConnection) and not connection.is_patient:
-        end = min(time.monotonic() + BLOCKING_SECONDS, deadline.get())
-    else:
-        end = time.monotonic() + A_DAY_SECONDS
+def _wait(connection: PsycopgConnection, end: float) -> None:
+    """Block this thread until the connection has done what it was told; close it at the `end`."""
+    end = min(end, deadline.get())
     while (state := connection.poll()) != POLL_OK:
-        if in_greenlet():
-            _let_loop_wait(connection.fileno(), state)
-        elif not _is_ready(connection.fileno(), state, end - time.monotonic()):
+        if not _is_ready(connection.fileno(), state, end - time.monotonic()):
+            connection.close()
             raise psycopg2.OperationalError("the database did not answer in time")
-
-
-set_wait_callback(_wait)
-
-
-def _let_loop_wait(descriptor: int, state: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    is_read = state == POLL_READ
-    (loop.add_reader if is_read else loop.add_writer)(descriptor, _wake, ready)
-    try:
-        await_only(ready)
-    finally:
-        (loop.remove_reader if is_read else loop.remove_writer)(descriptor)
-
-
-def _wake(waiting: "asyncio.Future[None]") -> None:
-    if not waiting.done():
-        waiting.set_result(None)
 
 
 def _is_ready(descriptor: int, state: int, seconds: float) -> bool:

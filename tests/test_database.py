@@ -1,7 +1,8 @@
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from socket import socketpair
 from time import sleep as sleep_in_thread
 from typing import Any
 from uuid import uuid4
@@ -9,12 +10,14 @@ from uuid import uuid4
 import psycopg2
 import pytest
 from processes import start_python
+from sent_sql import noting
 from sqlalchemy import Engine, event, inspect, select, text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, create_engine
 
 import database
-from driver import executors, postgres
+from driver import executors, pool, postgres
 from driver.executors import DatabaseUnavailable, EngineExecutor
 from models import Task
 from settings import get_settings
@@ -161,11 +164,12 @@ def empty_schema(postgresql_url: URL) -> Iterator[str]:
 
 @pytest.fixture
 def hasty(postgresql_url: URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """An engine whose requests have a second, half of which is for the server's report."""
+    """An engine whose requests have two seconds, half of which are for the server's report."""
     engine = database.make_engine(postgresql_url)
-    monkeypatch.setattr(postgres, "REPORT_SECONDS", 0.5)
-    monkeypatch.setattr(executors, "WORK_SECONDS", 1)
-    asyncio.run(sleep(engine, 0))  # SQLAlchemy knows the server from now on
+    monkeypatch.setattr(postgres, "REPORT_SECONDS", 1)
+    monkeypatch.setattr(executors, "WORK_SECONDS", 2)
+    with engine.connect():
+        pass  # SQLAlchemy knows the server from now on
     yield engine
     engine.dispose()
 
@@ -183,6 +187,16 @@ def connect_slowly(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
         monkeypatch.setattr(psycopg2, "connect", slow)
 
     return connect_slowly
+
+
+def run(sending: Coroutine[Any, Any, None], engine: Engine) -> None:
+    """Run in an event loop that has connections of its own, as the lifespan gives them."""
+
+    async def run_with_connections() -> None:
+        with pool.opened(engine):
+            await sending
+
+    asyncio.run(run_with_connections())
 
 
 async def execute(engine: Engine, sql: str) -> None:
@@ -204,26 +218,29 @@ def test_connections_stay_within_the_pool_after_the_server_fell_silent_on_one(
     hasty: Engine,
 ) -> None:
     size = get_settings().database_pool_size
-    made: list[object] = []
-    closed: list[object] = []
+    made: list[postgres.OwnConnection] = []
+    open_at_the_end = 0
     event.listen(hasty, "connect", lambda connection, _: made.append(connection))
-    event.listen(hasty, "close", lambda connection, _: closed.append(connection))
 
     async def fill_pool(seconds: float) -> None:
         await asyncio.gather(*(sleep(hasty, seconds) for _ in range(size - 1)))
 
     async def send() -> None:
+        nonlocal open_at_the_end
+        await fill_pool(0.1)
         silent = asyncio.create_task(sleep(hasty, 5))
-        await asyncio.sleep(0.5)
-        await fill_pool(0.8)  # at work when the other one is given up
+        await asyncio.sleep(1.4)
+        await fill_pool(1.2)  # at work when the other one is given up
         with pytest.raises(DatabaseUnavailable):
             await silent
         await fill_pool(0.1)
+        open_at_the_end += len([connection for connection in made if not connection.closed])
 
-    asyncio.run(send())
+    run(send(), hasty)
 
     assert len(made) >= size - 1
-    assert len([connection for connection in made if connection not in closed]) < size
+    assert 0 < open_at_the_end < size
+    assert all(connection.closed for connection in made)
 
 
 def test_a_connection_made_after_the_server_fell_silent_on_others_is_used(
@@ -231,7 +248,7 @@ def test_a_connection_made_after_the_server_fell_silent_on_others_is_used(
 ) -> None:
     async def send() -> None:
         await asyncio.gather(*(sleep(hasty, 0.1) for _ in range(3)))  # three idle connections
-        connect_slowly(0.3)
+        connect_slowly(0.6)
         first = asyncio.create_task(sleep(hasty, 5))
         await asyncio.sleep(0.3)
         second = asyncio.create_task(sleep(hasty, 5))
@@ -243,7 +260,38 @@ def test_a_connection_made_after_the_server_fell_silent_on_others_is_used(
         with pytest.raises(DatabaseUnavailable):
             await second
 
-    asyncio.run(send())
+    run(send(), hasty)
+
+
+def test_what_has_the_place_of_a_connection_that_was_closed_while_idle_is_left_alone(
+    hasty: Engine,
+) -> None:
+    """A new socket gets the file descriptor of the last one that was closed."""
+    made: list[postgres.OwnConnection] = []
+    event.listen(hasty, "connect", lambda connection, _: made.append(connection))
+
+    async def send() -> None:
+        await asyncio.gather(sleep(hasty, 0.2), sleep(hasty, 0.1))  # used last in the other order
+        pids = ", ".join(str(connection.info.backend_pid) for connection in made)
+        await execute(
+            hasty,
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            f" WHERE pid IN ({pids}) AND state = 'idle'",
+        )
+        while not any(each.closed for each in made):  # noqa: ASYNC110 (psycopg2 sets no event)
+            await asyncio.sleep(0)
+        one, other = socketpair()
+        reader, writer = await asyncio.open_connection(sock=one)
+
+        with pytest.raises(DatabaseUnavailable):
+            await sleep(hasty, 5)
+
+        other.sendall(b"still read")
+        other.close()
+        assert await reader.read() == b"still read"
+        writer.close()
+
+    run(send(), hasty)
 
 
 def test_new_connections_that_the_server_closes_at_once_make_the_database_unavailable(
@@ -262,7 +310,7 @@ def test_new_connections_that_the_server_closes_at_once_make_the_database_unavai
 
     hasty.dispose()
     event.listen(hasty, "connect", close)
-    asyncio.run(send())
+    run(send(), hasty)
     another.dispose()
 
 
@@ -277,7 +325,7 @@ def test_the_server_gives_a_statement_up_before_its_request_does(
 
     hasty.dispose()
     connect_slowly(0.3)
-    asyncio.run(send())
+    run(send(), hasty)
 
 
 def test_a_statement_is_not_sent_when_connecting_left_no_time_for_it(
@@ -288,8 +336,27 @@ def test_a_statement_is_not_sent_when_connecting_left_no_time_for_it(
             await execute(hasty, "SELECT 1")
 
     hasty.dispose()
-    connect_slowly(0.6)
-    asyncio.run(send())
+    connect_slowly(1.1)
+    run(send(), hasty)
+
+
+def test_a_thread_does_not_wait_for_a_silent_server_for_ever(
+    postgresql_url: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the start, say."""
+    engine = database.make_engine(postgresql_url)
+    connection = engine.connect()
+    monkeypatch.setattr(postgres, "BLOCKING_SECONDS", 0.2)
+
+    with pytest.raises(OperationalError, match="did not answer in time"):
+        connection.execute(text("SELECT pg_sleep(30)"))
+
+    monkeypatch.undo()
+    assert connection.invalidated
+    connection.close()
+    with engine.connect() as another:
+        assert another.execute(text("SELECT 1")).scalar_one() == 1
+    engine.dispose()
 
 
 def test_requests_that_waited_for_a_turn_wait_for_the_database_on_the_event_loop(
@@ -297,12 +364,12 @@ def test_requests_that_waited_for_a_turn_wait_for_the_database_on_the_event_loop
 ) -> None:
     monkeypatch.setattr(database, "WORK_SECONDS", 30)  # connecting may take a second
     threads: set[threading.Thread] = set()
-    event.listen(hasty, "before_cursor_execute", lambda *_: threads.add(threading.current_thread()))
 
     async def send_twice_as_many_as_there_are_connections() -> None:
         size = get_settings().database_pool_size
         await asyncio.gather(*(sleep(hasty, 0.01) for _ in range(2 * size)))
 
-    asyncio.run(send_twice_as_many_as_there_are_connections())
+    with noting(hasty, lambda *_: threads.add(threading.current_thread())):
+        run(send_twice_as_many_as_there_are_connections(), hasty)
 
     assert threads == {threading.current_thread()}

@@ -40,9 +40,8 @@ def postgresql(
     own = Database(cluster)
     engine = database.make_engine(make_url(f"postgresql+psycopg2{own.url()[len('postgresql') :]}"))
     monkeypatch.setattr(database, "engine", engine)
-    database.create_tables()
-    yield TestClient(main.app), own
-    engine.dispose()
+    with TestClient(main.app) as client:
+        yield client, own
 
 
 def trigger(statement: str) -> str:

@@ -14,8 +14,9 @@ from fastapi.testclient import TestClient
 from fixtures import RunService
 from partitions import PARTITIONED, partition
 from processes import ROOT
+from sent_sql import noting
 from six_endpoints import drive_all_six_endpoints
-from sqlalchemy import Engine, event, inspect, text
+from sqlalchemy import Engine, inspect, text
 from users import bearer
 
 import database as app_database
@@ -51,19 +52,20 @@ REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 @pytest.fixture
-def plans(engine: Engine) -> Iterator[list[dict[str, Any]]]:
-    """PostgreSQL's plan of each statement that is sent from now on."""
-    plans: list[dict[str, Any]] = []
+def sent(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
+    """The statements that are sent from now on, and their values."""
+    sent: list[tuple[str, Any]] = []
+    with noting(engine, lambda sql, values, _: sent.append((sql, values))):
+        yield sent
 
-    def explain(connection: Any, cursor: Any, sql: str, values: Any, *_: object) -> None:
-        with connection.connection.cursor() as another:
-            another.execute(f"EXPLAIN (FORMAT JSON) {sql}", values)
-            [[[plan]]] = another.fetchall()
-        plans.append(plan["Plan"])
 
-    event.listen(engine, "before_cursor_execute", explain)
-    yield plans
-    event.remove(engine, "before_cursor_execute", explain)
+def plan_of(engine: Engine, sql: str, values: Any) -> dict[str, Any]:
+    """PostgreSQL's plan of the statement."""
+    with engine.connect() as connection:
+        explained = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {sql}", values)
+        [plan] = explained.scalar_one()
+    found: dict[str, Any] = plan["Plan"]
+    return found
 
 
 def tables_in(plan: dict[str, Any]) -> set[str]:
@@ -77,7 +79,7 @@ def tables_in(plan: dict[str, Any]) -> set[str]:
 def test_every_statement_touches_one_partition(
     alice: TestClient,
     stored: Callable[..., Task],
-    plans: list[dict[str, Any]],
+    sent: list[tuple[str, Any]],
     engine: Engine,
     name: str,
 ) -> None:
@@ -86,12 +88,13 @@ def test_every_statement_touches_one_partition(
     with engine.connect() as connection:
         [own] = connection.scalars(text("SELECT DISTINCT tableoid::regclass::text FROM tasks"))
     method, path, options = REQUESTS[name]
-    plans.clear()
+    sent.clear()
 
     answer = alice.request(method, TASKS + path.format(task_id=task.id), **options)
 
     assert answer.is_success, answer.text
-    [plan] = plans
+    [statement] = sent
+    plan = plan_of(engine, *statement)
     # The plan of an insert reads nothing: a row has one partition.
     assert tables_in(plan) - {"tasks"} == (set() if method == "POST" else {own})
 
@@ -99,18 +102,22 @@ def test_every_statement_touches_one_partition(
 @on_partitions
 @pytest.mark.parametrize("sort", get_args(Sort))
 def test_a_page_by_cursor_touches_one_partition(
-    alice: TestClient, stored: Callable[..., Task], plans: list[dict[str, Any]], sort: str
+    alice: TestClient,
+    stored: Callable[..., Task],
+    sent: list[tuple[str, Any]],
+    engine: Engine,
+    sort: str,
 ) -> None:
     stored(), stored()
     page: dict[str, Any] = {"limit": 1, "sort": sort}
     cursor = alice.get(TASKS, params=page).json()["next_cursor"]
-    plans.clear()
+    sent.clear()
 
     answer = alice.get(TASKS, params={**page, "cursor": cursor})
 
     assert answer.is_success, answer.text
-    [plan] = plans
-    assert len(tables_in(plan)) == 1
+    [statement] = sent
+    assert len(tables_in(plan_of(engine, *statement))) == 1
 
 
 @on_partitions

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -69,7 +71,6 @@ def test_sessions_may_be_more_than_their_engine_has_connections(
 
     async def send() -> set[int]:
         async with in_process() as client:
-            await client.get(TASKS)  # SQLAlchemy knows the server from now on
             answers = await asyncio.gather(*(client.get(TASKS) for _ in range(20)))
         return {answer.status_code for answer in answers}
 
@@ -83,7 +84,6 @@ def test_sessions_may_be_more_than_their_engine_has_connections(
 def test_sessions_that_have_all_connections_do_not_stop_the_event_loop() -> None:
     async def send() -> tuple[int, int]:
         async with in_process() as client:
-            await client.get(TASKS)  # SQLAlchemy knows the server from now on
             with ExitStack() as sessions:
                 for _ in range(get_settings().database_pool_size):
                     session = sessions.enter_context(contextmanager(database.get_db)())
@@ -95,6 +95,21 @@ def test_sessions_that_have_all_connections_do_not_stop_the_event_loop() -> None
             return health.status_code, (await waiting).status_code
 
     assert asyncio.run(send()) == (200, 200)
+
+
+@pytest.mark.usefixtures("postgresql_tables")
+def test_a_session_of_the_app_may_change_many_tasks_at_once() -> None:
+    with contextmanager(database.get_db)() as session:
+        tasks = [Task(user_id=OWNER, title=title) for title in ("é", "%s", "'")]
+        session.add_all(tasks)
+        session.commit()
+        for task in tasks:
+            task.title += "!"
+        session.commit()
+
+    with contextmanager(database.get_db)() as session:
+        titles = session.exec(select(Task.title)).all()
+    assert sorted(titles) == ["%s!", "'!", "é!"]
 
 
 @pytest.mark.usefixtures("signed_in")
@@ -145,15 +160,18 @@ def test_what_is_written_through_an_engine_without_autocommit_is_committed(
     engine.dispose()
 
 
-def test_other_connections_of_the_process_are_not_hurried(
+def test_other_connections_of_the_process_are_psycopg2s_own(
     postgresql_url: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """psycopg2 has one wait callback for the whole process, and the service sets it."""
+    """They are not hurried, and they can copy."""
     monkeypatch.setattr(postgres, "BLOCKING_SECONDS", 0.05)
     engine = create_engine(postgresql_url)
 
     with engine.connect() as connection:
-        slept = connection.execute(text("SELECT pg_sleep(0.2) IS NULL")).scalar_one()
+        connection.execute(text("CREATE TEMP TABLE numbers (number int)"))
+        cursor: Any = connection.connection.cursor()
+        cursor.copy_expert("COPY numbers FROM STDIN", StringIO("1\n2\n"))
+        slept = connection.execute(text("SELECT pg_sleep(0.2), count(*) FROM numbers")).one()
 
     engine.dispose()
-    assert slept is False
+    assert slept[1] == 2

@@ -72,6 +72,10 @@ def test_an_address_that_is_silent_is_passed_over_for_the_names_next(
         assert connect(database.url("tasks-database.invalid")) == 1
 
 
+def test_a_timeout_in_the_url_is_not_looked_at(database: Database) -> None:
+    assert connect(database.url() + "?connect_timeout=0") == 1
+
+
 def test_an_error_names_what_each_host_said(database: Database) -> None:
     refusing, unknown = free_port(), database.url().rpartition("/")[0] + "/no_such_database"
     url = unknown.replace("127.0.0.1", f"127.0.0.1:{refusing},127.0.0.1", 1)

@@ -1,32 +1,52 @@
-"""The SQL that an engine sends, and to whom it is scoped."""
+"""The SQL that is sent, and to whom it is scoped."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, event
+
+from driver.postgres import BoundedCursor
+
+
+@contextmanager
+def noting(engine: Engine, note: Callable[[str, Any, str], None]) -> Iterator[None]:
+    """Gives `note` each statement that is sent from now on: its SQL, its values, and the two
+    together. All that goes to PostgreSQL goes through `BoundedCursor.send`, whosever the connection
+    is, and psycopg2 tells what it sent.
+    """
+    if engine.dialect.name == "sqlite":
+
+        def on_sqlite(_: object, __: object, sql: str, values: Any, *___: object) -> None:
+            note(sql, values, with_values(sql, values))
+
+        event.listen(engine, "before_cursor_execute", on_sqlite)
+        yield
+        event.remove(engine, "before_cursor_execute", on_sqlite)
+        return
+    send = BoundedCursor.send
+
+    def on_postgresql(cursor: BoundedCursor, sql: Any, values: Any = None) -> None:
+        send(cursor, sql, values)
+        note(sql, values, (cursor.query or b"").decode())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BoundedCursor, "send", on_postgresql)
+        yield
 
 
 @contextmanager
 def sent_by(engine: Engine) -> Iterator[list[str]]:
     """The SQL that is sent from now on, with its values written in."""
     sent: list[str] = []
-
-    def note(_connection: object, _cursor: object, sql: str, values: Any, *_: object) -> None:
-        sent.append(with_values(sql, values))
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    with noting(engine, lambda _, __, written: sent.append(written)):
         yield sent
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 def with_values(sql: str, values: Any) -> str:
-    """The statement as it would be typed. psycopg2 names its values, sqlite3 counts them."""
-    if isinstance(values, dict):
-        return re.sub(r"%\((\w+)\)s", lambda place: repr(values[place[1]]), sql)
+    """The statement as it would be typed: sqlite3 counts its values."""
     remaining = iter(values)
     typed = re.sub(r"\?", lambda _: repr(next(remaining)), sql)
     assert list(remaining) == []
