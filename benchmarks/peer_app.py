@@ -1,4 +1,4 @@
-"""The strong peer: FastAPI with asyncpg, written plainly by somebody who knows both.
+"""The peer in the same framework: FastAPI with asyncpg, written plainly by somebody who knows both.
 
 Coroutines, a pool without overflow, prepared statements (asyncpg's default), one statement for each
 request, and pydantic models that FastAPI validates and serialises.
@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import asyncpg  # type: ignore[import-untyped]
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
@@ -16,43 +16,36 @@ from fastapi.middleware.cors import CORSMiddleware
 from jose import JWTError, jwt
 from pydantic import BaseModel, Field
 
+from benchmarks import peer_sql
+
 SECRET = os.environ["BETTER_AUTH_SECRET"]
 POOL_SIZE = 20
 
-COLUMNS = "id, user_id, title, description, completed, created_at, updated_at"
-NEWEST_FIRST = "ORDER BY created_at DESC, id DESC"
-LIST = f"SELECT {COLUMNS} FROM tasks WHERE user_id = $1 {NEWEST_FIRST}"
-LIST_BY_COMPLETION = (
-    f"SELECT {COLUMNS} FROM tasks WHERE user_id = $1 AND completed = $2 {NEWEST_FIRST}"
-)
-GET = f"SELECT {COLUMNS} FROM tasks WHERE id = $1 AND user_id = $2"
-CREATE = f"""
-    INSERT INTO tasks (user_id, title, description, completed, created_at, updated_at)
-    VALUES ($1, $2, $3, false, $4, $4) RETURNING {COLUMNS}
-"""
-UPDATE = f"""
-    UPDATE tasks SET title = CASE WHEN $3 THEN $4 ELSE title END,
-        description = CASE WHEN $5 THEN $6 ELSE description END,
-        completed = CASE WHEN $7 THEN $8 ELSE completed END,
-        updated_at = $9
-    WHERE id = $1 AND user_id = $2 RETURNING {COLUMNS}
-"""
-TOGGLE = f"""
-    UPDATE tasks SET completed = NOT completed, updated_at = $3
-    WHERE id = $1 AND user_id = $2 RETURNING {COLUMNS}
-"""
-DELETE = "DELETE FROM tasks WHERE id = $1 AND user_id = $2 RETURNING id"
+Title = Annotated[str, Field(min_length=1, max_length=200)]
+Description = Annotated[str, Field(max_length=1000)]
+Priority = Literal["low", "medium", "high"]
+DueDate = Annotated[
+    str,
+    Field(pattern=r"^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?$"),
+]
+Tags = Annotated[list[Annotated[str, Field(min_length=1, max_length=50)]], Field(max_length=10)]
 
 
 class TaskCreate(BaseModel):
-    title: str = Field(min_length=1, max_length=200)
-    description: str | None = Field(default=None, max_length=1000)
+    title: Title
+    description: Description | None = None
+    priority: Priority = "medium"
+    due_date: DueDate | None = None
+    tags: Tags = []
 
 
 class TaskUpdate(BaseModel):
-    title: str = Field(default="", min_length=1, max_length=200)
-    description: str | None = Field(default=None, max_length=1000)
+    title: Title = ""
+    description: Description | None = None
     completed: bool = False
+    priority: Priority = "medium"
+    due_date: DueDate | None = None
+    tags: Tags = []
 
 
 class TaskRead(BaseModel):
@@ -61,6 +54,10 @@ class TaskRead(BaseModel):
     title: str
     description: str | None
     completed: bool
+    priority: str
+    due_date: str | None
+    tags: list[str]
+    completed_at: datetime | None
     created_at: datetime
     updated_at: datetime
 
@@ -106,43 +103,43 @@ async def list_tasks(
     owner: Owner, pool: Pool, shown: Annotated[Filter, Query(alias="filter")] = "all"
 ) -> TaskListResponse:
     if shown == "all":
-        rows = await pool.fetch(LIST, owner)
+        rows = await pool.fetch(peer_sql.LIST, owner)
     else:
-        rows = await pool.fetch(LIST_BY_COMPLETION, owner, shown == "completed")
+        rows = await pool.fetch(peer_sql.LIST_BY_COMPLETION, owner, shown == "completed")
     return TaskListResponse(data=[TaskRead(**row) for row in rows], message="Tasks retrieved")
 
 
 @router.post("", status_code=201)
 async def create_task(new: TaskCreate, owner: Owner, pool: Pool) -> TaskResponse:
-    row = await pool.fetchrow(CREATE, owner, new.title, new.description, datetime.now(UTC))
+    values = (new.title, new.description, new.priority, new.due_date, new.tags)
+    row = await pool.fetchrow(peer_sql.CREATE, owner, *values, datetime.now(UTC))
     return TaskResponse(data=found(row), message="Task created")
 
 
 @router.get("/{task_id}")
 async def get_task(task_id: int, owner: Owner, pool: Pool) -> TaskResponse:
-    row = await pool.fetchrow(GET, task_id, owner)
+    row = await pool.fetchrow(peer_sql.GET, task_id, owner)
     return TaskResponse(data=found(row), message="Task retrieved")
 
 
 @router.put("/{task_id}")
 async def update_task(task_id: int, new: TaskUpdate, owner: Owner, pool: Pool) -> TaskResponse:
-    changes: list[Any] = []
-    for name in ("title", "description", "completed"):
-        changes += [name in new.model_fields_set, getattr(new, name)]
-    row = await pool.fetchrow(UPDATE, task_id, owner, *changes, datetime.now(UTC))
+    changes = new.model_dump(exclude_unset=True)
+    statement = peer_sql.update_of(tuple(changes))
+    row = await pool.fetchrow(statement, task_id, owner, datetime.now(UTC), *changes.values())
     return TaskResponse(data=found(row), message="Task updated")
 
 
 @router.delete("/{task_id}")
 async def delete_task(task_id: int, owner: Owner, pool: Pool) -> TaskResponse:
-    if await pool.fetchval(DELETE, task_id, owner) is None:
+    if await pool.fetchval(peer_sql.DELETE, task_id, owner) is None:
         raise HTTPException(404, "Task not found")
     return TaskResponse(data=None, message="Task deleted")
 
 
 @router.patch("/{task_id}/complete")
 async def toggle_task(task_id: int, owner: Owner, pool: Pool) -> TaskResponse:
-    task = found(await pool.fetchrow(TOGGLE, task_id, owner, datetime.now(UTC)))
+    task = found(await pool.fetchrow(peer_sql.TOGGLE, task_id, owner, datetime.now(UTC)))
     state = "completed" if task.completed else "incomplete"
     return TaskResponse(data=task, message=f"Task marked as {state}")
 
