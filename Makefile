@@ -84,8 +84,8 @@ integration: .venv/dev examples/nextjs/node_modules ## Run the README's commands
 	cd tests/integration && npm ci --no-audit --no-fund
 	$(BIN)/python -m pytest -m integration --numprocesses 2 --dist loadfile $(ARGS)
 
-bench: .venv/dev ## Measure the service against the plan's code and a peer (Linux; needs wrk)
-	$(BIN)/python -m benchmarks.run
+bench: .venv/dev ## Measure the service against 1.1.0, the plan's code and peers (Linux; needs wrk)
+	$(BIN)/python -m benchmarks.run --keep
 
 cluster: .venv/dev ## Fail and replace machines under load (Linux; needs nginx and PgBouncer)
 	$(BIN)/python -m benchmarks.cluster

@@ -15,7 +15,7 @@ warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
 
 from benchmarks.load import Target, alternate  # noqa: E402
 from benchmarks.measures import HS256_TOKENS  # noqa: E402
-from benchmarks.servers import SERVICE, postgresql, running  # noqa: E402
+from benchmarks.servers import SERVICE, asgi, postgresql, running  # noqa: E402
 
 
 def main() -> None:
@@ -26,12 +26,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=6, help="of each round (default 6)")
     options = parser.parse_args()
     with ExitStack() as stack:
+        before = asgi("main:app", options.folder)
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="tasks-bench-")))
         database = stack.enter_context(postgresql(folder))
         targets = [
             Target(name, stack.enter_context(server), HS256_TOKENS)
             for name, server in (
-                ("before", running(SERVICE, database.url(), folder, root=options.folder)),
+                ("before", running(SERVICE, database.url(), folder, app=before)),
                 ("now", running(SERVICE, database.url(), folder)),
             )
         ]

@@ -1,6 +1,6 @@
 """One user's session over HTTP, which every server must answer as the contract says."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -8,6 +8,8 @@ from json import dumps, loads
 from time import perf_counter
 from typing import Any
 
+from benchmarks.others import PLAN
+from benchmarks.progress import say
 from benchmarks.servers import Server, token_for
 
 TITLE = "Buy groceries"
@@ -92,58 +94,69 @@ def operations(client: Client) -> dict[str, Operation]:
 
 def check(server: Server) -> None:
     """End the run unless the server does what it says."""
+    say(f"checking the answers of {server.name}")
     with client_of(server, "checker") as client:
-        _check_session(client)
+        _check_session(client, PLAN_FIELDS if server.name == PLAN else FIELDS)
     with client_of(server, "checker", token="no-token") as stranger:
         _expect(stranger.send("GET").status, 401)
     with client_of(server, "checker", token_for("somebody_else")) as somebody_else:
         _expect(somebody_else.send("GET").status, 403)
 
 
-# What every version and the peer have in common.
-FIELDS = ("id", "user_id", "title", "description", "completed", "created_at", "updated_at")
+PLAN_FIELDS = ("id", "user_id", "title", "description", "completed", "created_at", "updated_at")
+# Those of 1.1.0, which the peers have too.
+FIELDS = (*PLAN_FIELDS, "priority", "due_date", "tags", "completed_at")
 
 
-def _check_session(client: Client) -> None:
-    created = client.send("POST", body={"title": TITLE, "description": "Milk"})
-    task = _common(created)
+def _check_session(client: Client, fields: Sequence[str]) -> None:
+    def shown(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {field: value for field, value in values.items() if field in fields}
+
+    def one(answer: Answer) -> dict[str, Any]:
+        task = answer.json().get("data", answer.json())
+        _expect(sorted(shown(task)), sorted(fields))
+        return shown(task)
+
+    def several(answer: Answer) -> list[dict[str, Any]]:
+        return [shown(task) for task in answer.json()["data"]]
+
+    written = {"title": TITLE, "description": "Milk", "priority": "high", "tags": ["a", "b"]}
+    created = client.send("POST", body={**written, "due_date": "2026-12-01"})
+    task = one(created)
     _expect(created.status, 201)
     _expect(created.json()["message"], "Task created")
-    expected = {"user_id": client.user, "title": TITLE, "description": "Milk", "completed": False}
-    _expect(task, {**task, **expected})
+    unwritten = {"user_id": client.user, "completed": False, "completed_at": None}
+    _expect(task, {**task, **shown({**written, "due_date": "2026-12-01", **unwritten})})
     path = f"/{task['id']}"
-    _expect(_all(client.send("GET")), [task])
+    _expect(several(client.send("GET")), [task])
     _expect(client.send("GET").json()["message"], "Tasks retrieved")
-    _expect(_common(client.send("GET", path)), task)
+    _expect(one(client.send("GET", path)), task)
 
-    updated = _common(client.send("PUT", path, {"title": "Buy bread"}))
-    task = {**task, "title": "Buy bread", "updated_at": updated["updated_at"]}
+    changes: dict[str, Any] = {"title": "Buy bread", "due_date": None, "tags": []}
+    updated = one(client.send("PUT", path, changes))
+    task = {**task, **shown(changes), "updated_at": updated["updated_at"]}
     _expect(updated, task)
 
     toggled = client.send("PATCH", f"{path}/complete")
-    task = {**task, "completed": True, "updated_at": _common(toggled)["updated_at"]}
-    _expect(_common(toggled), task)
+    moment = one(toggled)["updated_at"]
+    task = {**task, **shown({"completed": True, "completed_at": moment, "updated_at": moment})}
+    _expect(one(toggled), task)
     _expect(toggled.json()["message"], "Task marked as completed")
-    _expect(_all(client.send("GET", "?filter=completed")), [task])
-    _expect(_all(client.send("GET", "?filter=pending")), [])
+    _expect(several(client.send("GET", "?filter=completed")), [task])
+    _expect(several(client.send("GET", "?filter=pending")), [])
+
+    # Completing again does not move the time, reopening clears it.
+    again = one(client.send("PUT", path, {"completed": True}))
+    _expect(again, {**task, "updated_at": again["updated_at"]})
+    reopened = one(client.send("PUT", path, {"completed": False}))
+    cleared = shown({"completed": False, "completed_at": None})
+    _expect(reopened, {**task, **cleared, "updated_at": reopened["updated_at"]})
 
     _expect(client.send("DELETE", path).json(), {"data": None, "message": "Task deleted"})
     _expect(client.send("GET", path).status, 404)
-    _expect(_all(client.send("GET")), [])
+    _expect(several(client.send("GET")), [])
     refused = client.send("POST", body={"title": ""})
-    _expect(refused.status in {400, 422}, expected=True)  # the peer leaves FastAPI's own
-
-
-def _common(answer: Answer) -> dict[str, Any]:
-    return _shown(answer.json()["data"])
-
-
-def _all(answer: Answer) -> list[dict[str, Any]]:
-    return [_shown(task) for task in answer.json()["data"]]
-
-
-def _shown(task: dict[str, Any]) -> dict[str, Any]:
-    return {field: task[field] for field in FIELDS}
+    _expect(refused.status in {400, 422}, expected=True)  # a peer leaves FastAPI's own
 
 
 def _expect(actual: object, expected: object) -> None:

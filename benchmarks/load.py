@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import NamedTemporaryFile
 
+from benchmarks.progress import say
 from benchmarks.servers import USERS, Database, Server
 
 MIX = Path(__file__).with_name("mix.lua")
@@ -31,6 +32,8 @@ class Load:
     p99: float
     errors: int
     cpu_seconds: float
+    database_cpu_seconds: float
+    memory_mb: float
 
     @property
     def rate(self) -> float:
@@ -40,15 +43,21 @@ class Load:
     def cpu_per_thousand(self) -> float:
         return self.cpu_seconds / self.requests * 1000
 
+    @property
+    def database_cpu_per_thousand(self) -> float:
+        return self.database_cpu_seconds / self.requests * 1000
+
 
 @dataclass(frozen=True)
 class Summary:
-    """The medians of one server's rounds, and all its errors."""
+    """The medians of one server's rounds, all its errors, and its memory after the last round."""
 
     rate: float
     p50: float
     p99: float
     cpu_per_thousand: float
+    database_cpu_per_thousand: float
+    memory_mb: float
     errors: int
 
     @classmethod
@@ -58,6 +67,8 @@ class Summary:
             p50=median(load.p50 for load in loads),
             p99=median(load.p99 for load in loads),
             cpu_per_thousand=median(load.cpu_per_thousand for load in loads),
+            database_cpu_per_thousand=median(load.database_cpu_per_thousand for load in loads),
+            memory_mb=loads[-1].memory_mb,
             errors=sum(load.errors for load in loads),
         )
 
@@ -81,9 +92,11 @@ def alternate(
     """Each target in turn, again and again, so that what disturbs the machine disturbs all."""
     loads = defaultdict(list)
     for target in targets:
+        say(f"{connections} connections, warming up: {target.name}")
         put_load_on(target, database, connections, WARM_UP_SECONDS)
-    for _ in range(rounds):
+    for number in range(1, rounds + 1):
         for target in targets:
+            say(f"{connections} connections, round {number} of {rounds}: {target.name}")
             loads[target.name].append(put_load_on(target, database, connections, seconds))
     return {name: Summary.of(of_target) for name, of_target in loads.items()}
 
@@ -96,6 +109,7 @@ def put_load_on(target: Target, database: Database, connections: int, seconds: i
         tokens.flush()
         arguments = [tokens.name] if target.query is None else [tokens.name, target.query]
         cpu_before = target.server.cpu_seconds()
+        database_cpu_before = database.cpu_seconds()
         output = subprocess.run(
             [*command, "-s", MIX, target.server.url, "--", *arguments],
             check=True,
@@ -103,10 +117,16 @@ def put_load_on(target: Target, database: Database, connections: int, seconds: i
             text=True,
         ).stdout
         cpu_seconds = target.server.cpu_seconds() - cpu_before
+        database_cpu_seconds = database.cpu_seconds() - database_cpu_before
     _wait_until_idle(target.server)
     report = json.loads(output.splitlines()[-1])
     kinds = report.pop("kinds")
-    load = Load(**report, cpu_seconds=cpu_seconds)
+    load = Load(
+        **report,
+        cpu_seconds=cpu_seconds,
+        database_cpu_seconds=database_cpu_seconds,
+        memory_mb=target.server.memory_mb(),
+    )
     if load.errors:
         print(f"{target.name}, {connections} connections: {load.errors} errors\n{output}")
     _check_against_database(target, kinds, database, in_flight=connections + 1)

@@ -28,15 +28,23 @@ class Proxy:
         self.target = target
         self.delay = delay
         self.round_trips = 0
+        self._connections: set[asyncio.Task[None]] = set()
 
     async def serve(self, path: str, started: Future[Callable[[], object]]) -> None:
         """Serve until the function that `started` gets is called, in whatever thread."""
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
-        server = await asyncio.start_unix_server(self._forward, path)
+        server = await asyncio.start_unix_server(self._accept, path)
         started.set_result(lambda: loop.call_soon_threadsafe(stopped.set))
         await stopped.wait()
         server.close()
+        # The servers have ended, so that these will, too, after the delay.
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _accept(self, from_client: StreamReader, to_client: StreamWriter) -> None:
+        connection = asyncio.create_task(self._forward(from_client, to_client))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
 
     async def _forward(self, from_client: StreamReader, to_client: StreamWriter) -> None:
         from_server, to_server = await asyncio.open_unix_connection(self.target)

@@ -1,17 +1,26 @@
-"""`python -m benchmarks.run`: the service against the plan's own code and a strong peer.
+"""`python -m benchmarks.run`: the service against 1.1.0, the plan's own code and strong peers.
 
-It starts a PostgreSQL and the three servers (uvicorn, one worker, keep-alive connections, each
-with its own log of requests in a file) and puts the same load on each in turn, again and again.
-Numbers of different runs do not compare; the ratios within one run do. Every ratio is one of
-medians, to the plan's code if it says nothing else.
+It starts a PostgreSQL and all servers (one process each, keep-alive connections, each with its own
+log of requests in a file) and puts the same load on each in turn, again and again. Numbers of
+different runs do not compare; the ratios within one run do. Every ratio is one of medians, to 1.1.0
+if it says nothing else. What is going on goes to stderr.
+
+With `--keep` it writes what was measured under load to results.json, and draws the picture of
+docs/performance.md from it.
 """
 
 import argparse
+import json
+import os
+import platform
 import shutil
 import signal
+import subprocess
 import sys
+import sysconfig
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,7 +29,10 @@ warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
 
 from benchmarks import lists, measures  # noqa: E402
 from benchmarks.measures import Bench  # noqa: E402
-from benchmarks.servers import SERVICE, postgresql, running  # noqa: E402
+from benchmarks.others import FASTIFY, prepare_apps  # noqa: E402
+from benchmarks.picture import PICTURED, RESULTS, draw  # noqa: E402
+from benchmarks.progress import say  # noqa: E402
+from benchmarks.servers import SERVICE, Database, postgresql, running  # noqa: E402
 
 MEASURES = {**measures.MEASURES, **lists.MEASURES}
 VERDICTS = {True: "yes", False: "NO"}
@@ -34,15 +46,26 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with TemporaryDirectory(prefix="tasks-bench-") as folder_name:
         folder = Path(folder_name)
+        apps = prepare_apps(folder)
+        say("PostgreSQL, and its tables")
         with postgresql(folder) as database:
             with running(SERVICE, database.url(), folder):
                 pass  # it creates the table that all servers use
-            bench = Bench(database, folder, options.rounds, options.seconds)
+            measured_on = _describe_machine(database, has_node=FASTIFY in apps)
+            print(measured_on, flush=True)
+            bench = Bench(database, folder, apps, options.rounds, options.seconds)
             verdicts = []
-            for name in options.measures:
+            loads = {}
+            for number, name in enumerate(options.measures, start=1):
+                say(f"{number} of {len(options.measures)}: {name}")
                 result = MEASURES[name](bench)
                 print_table(result.table)
                 verdicts += result.verdicts
+                loads[name] = {target: asdict(load) for target, load in result.loads.items()}
+    if options.keep:
+        results = {"measured_on": measured_on, "loads": {k: v for k, v in loads.items() if v}}
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+        draw()
     print_table(
         [
             ["What", "Must", "Measured", "Holds"],
@@ -62,12 +85,31 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=4, help="of each server (default 4)")
     parser.add_argument("--seconds", type=int, default=8, help="of each round (default 8)")
     parser.add_argument("--quick", action="store_true", help="one round of 3 seconds")
+    parser.add_argument(
+        "--keep", action="store_true", help=f"write {RESULTS.name}, and draw the picture anew"
+    )
     options = parser.parse_args()
     if unknown := set(options.measures) - set(MEASURES):
         parser.error(f"no such measure: {', '.join(sorted(unknown))}")
+    if options.keep and (missing := set(PICTURED) - set(options.measures)):
+        parser.error(f"--keep needs these measures too: {', '.join(sorted(missing))}")
     if options.quick:
         options.rounds, options.seconds = 1, 3
     return options
+
+
+def _describe_machine(database: Database, *, has_node: bool) -> str:
+    [(postgresql_version,)] = database.execute("SHOW server_version")
+    is_profiled = "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
+    parts = [
+        f"{os.cpu_count()} cores",
+        f"Python {platform.python_version()} built with{'' if is_profiled else 'out'} PGO",
+        f"PostgreSQL {postgresql_version}",
+    ]
+    if has_node:
+        node = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True)
+        parts.append(f"node {node.stdout.strip().removeprefix('v')}")
+    return ", ".join(parts)
 
 
 def print_table(table: Sequence[Sequence[str]]) -> None:

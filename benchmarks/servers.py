@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -22,10 +22,14 @@ ROOT = Path(__file__).resolve().parent.parent
 SECRET = "a-secret-of-the-benchmark-with-32-bytes"
 ORIGIN = "http://localhost:3000"
 
-SERVICE, PLAN, PEER = "service", "plan", "FastAPI + asyncpg"
-APPS = {SERVICE: "main:app", PLAN: "benchmarks.plan_app:app", PEER: "benchmarks.peer_app:app"}
+SERVICE = "service"
 
 START_SECONDS = 30
+POLL_SECONDS = 0.005
+# Of the servers' pools together, when all run at once.
+MAX_CONNECTIONS = 300
+# Longer than any run.
+TOKEN_SECONDS = 86_400
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 # mix.lua knows the users and the ids. 10,000 tasks.
@@ -68,6 +72,18 @@ class Database:
         self.execute(f"CREATE DATABASE {name}")
         return Database(self.socket_folder, name)
 
+    def cpu_seconds(self) -> float:
+        """What PostgreSQL's processes used so far, those that ended too. See proc(5)."""
+        [(data_folder,)] = self.execute("SHOW data_directory")
+        postmaster = (Path(data_folder) / "postmaster.pid").read_text().split()[0]
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        ticks = 0
+        for pid in (*children, postmaster):  # last the one that inherits from those that end
+            with suppress(FileNotFoundError, ProcessLookupError):
+                after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                ticks += sum(map(int, after_name[11:15]))
+        return ticks / TICKS_A_SECOND
+
     def seed(self) -> None:
         """The same rows at the start of every run, whatever ran before."""
         self.execute(SEED)
@@ -76,7 +92,12 @@ class Database:
 
 @contextmanager
 def postgresql(folder: Path) -> Iterator[Database]:
-    with get_server(folder / "data", cleanup_mode="delete") as server:
+    server = get_server(folder / "data", cleanup_mode="delete", start=False)
+    server.ensure_pgdata_inited()
+    with (folder / "data" / "postgresql.conf").open("a") as configuration:
+        configuration.write(f"max_connections = {MAX_CONNECTIONS}\n")
+    server.start()
+    with server:
         socket_folder = parse_qs(urlsplit(server.get_uri()).query)["host"][0]
         database = Database(socket_folder, "postgres")
         database.execute("ALTER DATABASE postgres SET timezone = 'UTC'")
@@ -85,19 +106,36 @@ def postgresql(folder: Path) -> Iterator[Database]:
 
 
 @dataclass(frozen=True)
+class App:
+    """What a server runs: a command, which a port follows, and the folder that it starts in."""
+
+    command: Sequence[str]
+    folder: Path = ROOT
+
+
+def asgi(app: str, folder: Path = ROOT) -> App:
+    """An app for uvicorn with one worker."""
+    return App((sys.executable, "-m", "uvicorn", app, "--port"), folder)
+
+
+SERVICE_APP = asgi("main:app")
+
+
+@dataclass(frozen=True)
 class Server:
-    """A running uvicorn with one worker."""
+    """A running process, which took `start_seconds` to its first answer."""
 
     name: str
     port: int
     process: subprocess.Popen[bytes]
+    start_seconds: float
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def connect(self) -> HTTPConnection:
-        return HTTPConnection("127.0.0.1", self.port, timeout=60)
+        return _connect(self.port)
 
     def cpu_seconds(self) -> float:
         """What all its threads used so far, in user mode and in the kernel. See proc(5)."""
@@ -130,7 +168,7 @@ def running(
     database_url: str,
     folder: Path,
     settings: Mapping[str, str] = {},
-    root: Path = ROOT,
+    app: App = SERVICE_APP,
 ) -> Iterator[Server]:
     """A server, from its first answer on. It logs to a file in `folder`, as in production."""
     port = free_port()
@@ -142,15 +180,21 @@ def running(
         **settings,
     }
     log = folder / f"{name}-{port}.log"
-    command = [sys.executable, "-m", "uvicorn", APPS[name], "--port", str(port)]
+    began = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT
+            [*app.command, str(port)],
+            cwd=app.folder,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
-    server = Server(name, port, process)
     try:
-        _wait_for(server, log)
-        yield server
+        while not _answers(port):
+            if process.poll() is not None or time.monotonic() > began + START_SECONDS:
+                raise SystemExit(f"The {name} does not start:\n{log.read_text()}")
+            time.sleep(POLL_SECONDS)
+        yield Server(name, port, process, time.monotonic() - began)
     finally:
         process.send_signal(signal.SIGINT)
         try:
@@ -159,17 +203,15 @@ def running(
             process.kill()
 
 
-def _wait_for(server: Server, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.process.poll() is None:
-        try:
-            connection = server.connect()
-            connection.request("GET", "/health")
-            if connection.getresponse().status == 200:
-                return
-        except ConnectionError:
-            time.sleep(0.1)
-    raise SystemExit(f"The {server.name} does not start:\n{log.read_text()}")
+def _connect(port: int) -> HTTPConnection:
+    return HTTPConnection("127.0.0.1", port, timeout=60)
+
+
+def _answers(port: int) -> bool:
+    with suppress(ConnectionError), closing(_connect(port)) as connection:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    return False
 
 
 def free_port() -> int:
@@ -180,4 +222,5 @@ def free_port() -> int:
 
 
 def token_for(user: str) -> str:
-    return str(jwt.encode({"sub": user}, SECRET, algorithm="HS256"))
+    claims = {"sub": user, "exp": int(time.time()) + TOKEN_SECONDS}
+    return str(jwt.encode(claims, SECRET, algorithm="HS256"))

@@ -17,14 +17,7 @@ warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
 
 from benchmarks.load import Target, put_load_on  # noqa: E402
 from benchmarks.run import print_table  # noqa: E402
-from benchmarks.servers import (  # noqa: E402
-    SERVICE,
-    TICKS_A_SECOND,
-    USERS,
-    postgresql,
-    running,
-    token_for,
-)
+from benchmarks.servers import SERVICE, USERS, postgresql, running, token_for  # noqa: E402
 
 
 def main() -> None:
@@ -42,30 +35,16 @@ def main() -> None:
             postgresql(folder) as database,
             running(SERVICE, database.url(), folder) as server,
         ):
-            postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
             target = Target(SERVICE, server, {user: token_for(user) for user in USERS})
             for _ in range(options.rounds + 1):
-                database.seed()
-                before = _cpu_seconds(postmaster)
                 load = put_load_on(target, database, options.connections, options.seconds)
-                used = _cpu_seconds(postmaster) - before
                 of_service.append(load.cpu_per_thousand)
-                of_postgresql.append(used / load.requests * 1000)
+                of_postgresql.append(load.database_cpu_per_thousand)
     rows = [
         [name, f"{1000 * median(each[1:]):.0f} ms", f"{1000 / median(each[1:]):,.0f}"]
         for name, each in (("service", of_service), ("PostgreSQL", of_postgresql))
     ]
     print_table([["the mix", "CPU of 1,000 requests", "requests/s of a core"], *rows])
-
-
-def _cpu_seconds(postmaster: int) -> float:
-    """What PostgreSQL's processes used so far, those that ended too. See proc(5)."""
-    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-    ticks = 0
-    for pid in (str(postmaster), *children):
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += sum(map(int, after_name[11:15]))
-    return ticks / TICKS_A_SECOND
 
 
 if __name__ == "__main__":
