@@ -133,7 +133,8 @@ def installed(folder: Path) -> Path:
     stand_in(
         folder / "programs" / "node",
         '[ "$1" = -e ] && exit\n'
-        'echo "front end: $BETTER_AUTH_URL $NEXT_PUBLIC_API_URL $*"\nexec sleep 600',
+        'echo "front end: $BETTER_AUTH_URL $NEXT_PUBLIC_API_URL $*"\n'
+        "touch started\nexec sleep 600",
     )
     stand_in(folder / "programs" / "npm", "exit")
     (folder / "examples" / "nextjs" / "node_modules").mkdir()
@@ -144,7 +145,11 @@ def installed(folder: Path) -> Path:
 
 
 def test_the_front_end_ends_with_the_server(make: Make, installed: Path) -> None:
-    stand_in(installed / ".venv" / "bin" / "uvicorn", 'echo "server: $BETTER_AUTH_URL $*"; exit 3')
+    stand_in(
+        installed / ".venv" / "bin" / "uvicorn",
+        'echo "server: $BETTER_AUTH_URL $*"\n'
+        "until [ -e examples/nextjs/started ]; do sleep 0.1; done\nexit 3",
+    )
     port, web_port = free_port(), free_port()
 
     ended = make("example", f"PORT={port}", f"WEB_PORT={web_port}", path=f":{os.defpath}")
