@@ -160,6 +160,8 @@ class _Watched:
             try:
                 state = self._connection.poll()
             except psycopg2.Error as error:
+                if self._connection.closed:
+                    self._watch_no_more()  # libpq has closed the descriptor
                 self._answered.set_exception(error)
                 return
             if state == POLL_OK:

@@ -294,6 +294,41 @@ def test_what_has_the_place_of_a_connection_that_was_closed_while_idle_is_left_a
     run(send(), hasty)
 
 
+def test_what_has_the_place_of_a_connection_that_was_closed_at_work_is_left_alone(
+    hasty: Engine, postgresql_url: URL
+) -> None:
+    made: list[postgres.OwnConnection] = []
+    event.listen(hasty, "connect", lambda connection, _: made.append(connection))
+    another = create_engine(postgresql_url, isolation_level="AUTOCOMMIT")
+
+    def end_it() -> None:
+        with another.connect() as connection:
+            pid = made[-1].info.backend_pid
+            connection.scalar(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+
+    async def send() -> None:
+        await sleep(hasty, 0)
+        at_work = asyncio.create_task(sleep(hasty, 1))
+        ending = asyncio.create_task(asyncio.to_thread(end_it))
+        while not made[-1].closed:  # noqa: ASYNC110 (psycopg2 sets no event)
+            await asyncio.sleep(0)
+        one, other = socketpair()
+        reader, writer = await asyncio.open_connection(sock=one)
+
+        with pytest.raises(DatabaseUnavailable):
+            await at_work
+        await ending
+
+        other.sendall(b"still read")
+        other.close()
+        assert await reader.read() == b"still read"
+        writer.close()
+
+    hasty.dispose()
+    run(send(), hasty)
+    another.dispose()
+
+
 def test_new_connections_that_the_server_closes_at_once_make_the_database_unavailable(
     hasty: Engine, postgresql_url: URL
 ) -> None:
