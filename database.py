@@ -151,6 +151,10 @@ def migration_connection() -> Iterator[Connection]:
             yield connection
             connection.commit()
         return
+    with engine.connect() as connection:
+        # Where PgBouncer refuses transactions, this connection hears why: it does not block.
+        connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql("ROLLBACK")
     migration_engine = postgres.make_migration_engine(engine.url)
     with migration_engine.begin() as connection:
         connection.exec_driver_sql(

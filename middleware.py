@@ -145,13 +145,6 @@ class LoggedCORSMiddleware(CORSMiddleware):
         super().__init__(app, **options)
         self._refused: set[str] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Nearly all requests name no origin: look for it without making Starlette's `Headers`.
-        if scope["type"] == "http" and not any(name == b"origin" for name, _ in scope["headers"]):
-            await self.app(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
-
     def preflight_response(self, request_headers: Headers) -> Response:
         self._log_refused(request_headers)
         return super().preflight_response(request_headers)
