@@ -153,17 +153,21 @@ await inBrowser(async (browser) => {
 
   await step("a task whose answer is lost is made once, however often it is sent", async () => {
     const keys = [];
+    let letFail;
+    const mayFail = new Promise((resolve) => (letFail = resolve));
     await page.route(`${api}/**/tasks`, async (route) => {
       if (route.request().method() !== "POST") return route.fallback();
       keys.push(route.request().headers()["idempotency-key"]);
       if (keys.length > 2) return route.fallback();
       await route.fetch();
+      if (keys.length === 2) await mayFail;
       await route.abort();
     });
     await create(page, "Water the plants", { priority: "low", tags: "home" });
     await tells(page, "Not added: The server cannot be reached");
     await button(page, "Try again").click();
     await tellsNothing(page);
+    letFail();
     await button(page, "Try again").click();
 
     await shows(page, ["Water the plants", "Call the dentist", "Buy groceries"]);
