@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from driver.executors import DatabaseUnavailable, UnstorableText
 from logs import masked_path
-from models import DESCRIPTION_MAX, IDEMPOTENCY_KEY_MAX, TAG_MAX, TAGS_MAX, TITLE_MAX
+from models import DESCRIPTION_MAX, IDEMPOTENCY_KEY_MAX, INTERVAL_MAX, TAG_MAX, TAGS_MAX, TITLE_MAX
 from schemas import LIMIT_MAX, OFFSET_MAX, SEARCH_MAX, ErrorCode
 
 log = logging.getLogger("tasks.errors")
@@ -120,6 +120,9 @@ INVALID: Mapping[tuple[str, ...], str] = {
     ("body", "priority"): "Priority must be low, medium or high",
     ("body", "due_date"): f"Due date must be {A_DUE_DATE}",
     ("body", "tags"): f"Tags must be at most {TAGS_MAX} texts of 1 to {TAG_MAX} characters",
+    ("body", "recurrence"): "Recurrence must have a pattern (daily, weekly, monthly or yearly), and"
+    f" may have an interval from 1 to {INTERVAL_MAX} and an end_date (2026-12-01)",
+    ("body", "remind_at"): "Reminder must be a time with a zone (2026-12-01T08:00:00Z)",
     ("body", "undeclared"): "Body must be a JSON object, sent with the header"
     " Content-Type: application/json",
     ("body",): "Body must be a JSON object",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from sqlalchemy import (
     ARRAY,
@@ -11,8 +11,10 @@ from sqlalchemy import (
     CheckConstraint,
     Index,
     Integer,
+    SmallInteger,
     String,
     Text,
+    false,
     text,
 )
 from sqlalchemy.engine.default import DefaultExecutionContext
@@ -28,6 +30,7 @@ DESCRIPTION_MAX = 1000
 TAGS_MAX = 10
 TAG_MAX = 50
 TASK_ID_MAX = 2**63 - 1
+INTERVAL_MAX = 365
 IDEMPOTENCY_KEY_MAX = 255
 # A SHA-256 and a random number, in hexadecimal digits, and a space between them.
 IDEMPOTENCY_MARK_LENGTH = 64 + 1 + 16
@@ -35,6 +38,9 @@ IDEMPOTENCY_MARK_LENGTH = 64 + 1 + 16
 # A named type has a schema of its own in the OpenAPI document.
 Priority = TypeAliasType("Priority", Literal["low", "medium", "high"])
 DEFAULT_PRIORITY: Priority = "medium"
+Pattern = TypeAliasType("Pattern", Literal["daily", "weekly", "monthly", "yearly"])
+# SQLite numbers rows by itself only in a column of the type INTEGER; it has 64 bits too.
+TaskIdColumn = BigInteger().with_variant(Integer, "sqlite")
 # The longest form of a due date: 2026-12-01T08:00:00Z.
 DUE_DATE_LENGTH = 20
 
@@ -68,6 +74,15 @@ class Task(SQLModel, table=True):
             postgresql_where=text("idempotency_key IS NOT NULL"),
             sqlite_where=text("idempotency_key IS NOT NULL"),
         ),
+        # One successor for each task, whoever completes it, and how often.
+        Index(
+            "ix_tasks_predecessor",
+            "user_id",
+            "predecessor_id",
+            unique=True,
+            postgresql_where=text("predecessor_id IS NOT NULL"),
+            sqlite_where=text("predecessor_id IS NOT NULL"),
+        ),
         # For other writers: Python could not read other times.
         *(
             CheckConstraint(are_times(TIME_COLUMNS, dialect), name="ck_tasks_times").ddl_if(dialect)
@@ -80,8 +95,7 @@ class Task(SQLModel, table=True):
     id: int | None = Field(
         default=None,
         primary_key=True,
-        # SQLite numbers rows by itself only in a column of the type INTEGER; it has 64 bits too.
-        sa_type=BigInteger().with_variant(Integer, "sqlite"),
+        sa_type=TaskIdColumn,
     )
     user_id: str = Field(max_length=USER_ID_MAX)
     title: str = Field(max_length=TITLE_MAX)
@@ -109,8 +123,17 @@ class Task(SQLModel, table=True):
         sa_type=ARRAY(Text).with_variant(JSON, "sqlite"),
         sa_column_kwargs={"server_default": NoTags()},
     )
+    # Its pattern, interval and end date. In the column of a text that stays as it is written, the
+    # keys keep their order.
+    recurrence: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    remind_at: datetime | None = Field(default=None, sa_type=UTCTime)
     # Null in a completed task that 1.0.0 completed (`KNOWN_COMPLETION` in sql/tasks.py).
     completed_at: datetime | None = Field(default=None, sa_type=UTCTime)
     # The `Idempotency-Key` that a task was created with, and what tells its request from others.
     idempotency_key: str | None = Field(default=None, max_length=IDEMPOTENCY_KEY_MAX)
     idempotency_mark: str | None = Field(default=None, max_length=IDEMPOTENCY_MARK_LENGTH)
+    # The day of the month from which a series counts, where it is not the due date's own.
+    due_day: int | None = Field(default=None, sa_type=SmallInteger)
+    # Whether the task has had a successor, which may be deleted by now; and whose successor it is.
+    is_followed: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    predecessor_id: int | None = Field(default=None, sa_type=TaskIdColumn)

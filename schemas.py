@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from msgspec import Struct
 from pydantic import (
@@ -14,24 +14,29 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic.config import JsonDict
-from typing_extensions import TypeAliasType
+
+# `TypedDict` of Python before 3.12 is not pydantic's.
+from typing_extensions import TypeAliasType, TypedDict
 
 from models import (
     DEFAULT_PRIORITY,
     DESCRIPTION_MAX,
+    INTERVAL_MAX,
     TAG_MAX,
     TAGS_MAX,
     TASK_ID_MAX,
     TITLE_MAX,
+    Pattern,
     Priority,
 )
 
+DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+MINUTE = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 # A day; a local time; an instant. `datetime.fromisoformat` would take week dates and hour 24, too.
 DUE_DATE = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:T((?:[01][0-9]|2[0-3]):[0-5][0-9])(?:(:[0-5][0-9])(?:\.[0-9]{1,9})?)?"
-    r"(Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?)?"
+    rf"({DAY})(?:T({MINUTE})(?:(:[0-5][0-9])(?:\.[0-9]{{1,9}})?)?(Z|[+-]{MINUTE})?)?"
 )
+INSTANT = rf"{DAY}T{MINUTE}(?::[0-5][0-9](?:\.[0-9]{{1,9}})?)?(?:Z|[+-]{MINUTE})"
 
 
 def _trimmed(value: Any) -> Any:
@@ -59,6 +64,21 @@ def canonical_due_date(value: str) -> str | None:
         return time.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
     except OverflowError:
         raise ValueError("not in the years 1 to 9999 of UTC") from None
+
+
+def _day(value: str) -> str:
+    if not re.fullmatch(DAY, value):
+        raise ValueError("no day")
+    return date.fromisoformat(value).isoformat()
+
+
+def _instant(value: Any) -> datetime | None:
+    if value is None or value == "":
+        return None
+    canonical = canonical_due_date(value) if isinstance(value, str) else None
+    if not canonical or not canonical.endswith("Z"):
+        raise ValueError("no instant")
+    return datetime.fromisoformat(canonical)
 
 
 def _few_distinct(tags: list[str] | None) -> list[str]:
@@ -107,6 +127,49 @@ Tag = Annotated[
 ]
 # One error is enough: a body has room for 30,000.
 Tags = Annotated[Annotated[list[Tag], Field(fail_fast=True)] | None, AfterValidator(_few_distinct)]
+
+
+class NewRecurrence(TypedDict):
+    """How often a task comes again: every so many days, weeks, months or years."""
+
+    pattern: Annotated[Pattern, BeforeValidator(_lower_case)]
+    interval: NotRequired[
+        Annotated[
+            Annotated[int, Field(strict=True, ge=1, le=INTERVAL_MAX)] | None,
+            Field(description="1 unless given."),
+        ]
+    ]
+    end_date: NotRequired[
+        Annotated[
+            Annotated[
+                str,
+                Field(strict=True),
+                AfterValidator(_day),
+                WithJsonSchema({"type": "string", "format": "date"}),
+            ]
+            | None,
+            Field(description="The last day that a task may be due."),
+        ]
+    ]
+
+
+def _whole(recurrence: NewRecurrence) -> dict[str, Any]:
+    """Name all that a recurrence has, in one order, as it is stored, compared and given back."""
+    return {
+        "pattern": recurrence["pattern"],
+        "interval": recurrence.get("interval") or 1,
+        "end_date": recurrence.get("end_date"),
+    }
+
+
+SetRecurrence = Annotated[NewRecurrence, AfterValidator(_whole)]
+Reminder = Annotated[
+    datetime | None,
+    BeforeValidator(_instant),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": f"^(?:{INSTANT})?$"}, {"type": "null"}]}
+    ),
+]
 # The document leaves the greatest id out: JavaScript reads 2^63 - 1 as 2^63.
 TaskId = Annotated[
     int,
@@ -128,6 +191,10 @@ TAGS_RULE = (
     f"Up to {TAGS_MAX} texts, each trimmed, then 1 to {TAG_MAX} characters. One that was there"
     " before is dropped."
 )
+REMINDER_RULE = (
+    "A time with a zone (2026-12-01T08:00:00Z), given back in UTC. An empty text means none."
+)
+RECURRENCE_EXAMPLE = {"pattern": "weekly", "interval": 2, "end_date": None}
 
 
 class TaskCreate(BaseModel):
@@ -144,6 +211,10 @@ class TaskCreate(BaseModel):
         default=None, description=DUE_DATE_RULE, examples=["2026-12-01"]
     )
     tags: Tags = Field(default=[], description=TAGS_RULE, examples=[["shopping"]])
+    recurrence: SetRecurrence | None = Field(default=None, examples=[RECURRENCE_EXAMPLE])
+    remind_at: Reminder = Field(
+        default=None, description=REMINDER_RULE, examples=["2026-12-01T08:00:00Z"]
+    )
 
 
 class TaskUpdate(BaseModel):
@@ -164,6 +235,16 @@ class TaskUpdate(BaseModel):
     )
     tags: Tags = Field(
         default=[], description=f"{TAGS_RULE} Null clears them.", examples=[["shopping"]]
+    )
+    recurrence: SetRecurrence | None = Field(
+        default=None,
+        description="It replaces the whole recurrence; null clears it.",
+        examples=[RECURRENCE_EXAMPLE],
+    )
+    remind_at: Reminder = Field(
+        default=None,
+        description=f"{REMINDER_RULE} Null clears it.",
+        examples=["2026-12-01T08:00:00Z"],
     )
 
     def changes(self) -> dict[str, Any]:
@@ -195,9 +276,19 @@ class TaskRow(Struct, frozen=True, gc=False):  # no task is part of a cycle
     priority: Priority
     due_date: str | None
     tags: list[str]
+    recurrence: dict[str, Any] | None
+    remind_at: datetime | None
     completed_at: datetime | None
     created_at: datetime
     updated_at: datetime
+
+
+class Recurrence(BaseModel):
+    """How often a task comes again: every so many days, weeks, months or years."""
+
+    pattern: Pattern
+    interval: int
+    end_date: str | None = Field(description="The last day that a task may be due.")
 
 
 class Task(BaseModel):
@@ -217,6 +308,12 @@ class Task(BaseModel):
         examples=["2026-12-01"],
     )
     tags: list[str] = Field(examples=[["shopping"]])
+    # The example is a task that does not come again.
+    recurrence: Recurrence | None = Field(examples=[None])
+    remind_at: datetime | None = Field(
+        description="When the front end is to remind of it; the service only stores it.",
+        examples=["2026-12-01T08:00:00Z"],
+    )
     completed_at: datetime | None = Field(
         description="When the task became completed; null while it is pending.",
         examples=["2026-01-12T10:00:00.123456Z"],

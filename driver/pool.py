@@ -215,6 +215,7 @@ def _query_of(statement: Executable, dialect: Dialect) -> _Query:
     assert isinstance(statement, ClauseElement)
     compiled = statement.compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)
+    assert not compiled.prefetch, "Python's default of a column: name its value in the statement"
     names = compiled.bind_names
     processors = {
         name: bind.type.dialect_impl(dialect).bind_processor(dialect)

@@ -43,6 +43,7 @@ DELETE = Scoped(delete(Task).where(THIS_TASK).returning(*COLUMNS))
 
 NEW_TASK = {field: bindparam(field) for field in TaskCreate.model_fields} | {
     "completed": False,
+    "is_followed": False,
     "created_at": NOW,
     "updated_at": NOW,
 }

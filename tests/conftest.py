@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -130,6 +131,8 @@ def stored(engine: Engine) -> Callable[..., Task]:
     """Stores a task without the API; gives it as it is in the database."""
 
     def store(title: str = "Buy groceries", user_id: str = OWNER, **values: Any) -> Task:
+        if isinstance(values.get("remind_at"), str):  # as it is sent
+            values["remind_at"] = datetime.fromisoformat(values["remind_at"])
         with Session(engine) as session:
             task = Task(user_id=user_id, title=title, **values)
             session.add(task)

@@ -50,16 +50,25 @@ def test_the_table_has_the_contracts_columns(columns: dict[str, Any]) -> None:
         "priority",
         "due_date",
         "tags",
+        "recurrence",
+        "remind_at",
         "completed_at",
         "idempotency_key",
         "idempotency_mark",
+        "due_day",
+        "is_followed",
+        "predecessor_id",
     }
     assert nullable == {
         "description",
         "due_date",
+        "recurrence",
+        "remind_at",
         "completed_at",
         "idempotency_key",
         "idempotency_mark",
+        "due_day",
+        "predecessor_id",
     }
     assert columns["user_id"]["type"].length == 255
     assert columns["title"]["type"].length == 200

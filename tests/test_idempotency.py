@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -99,6 +100,19 @@ def test_the_answer_has_the_task_as_it_is_now(alice: TestClient) -> None:
     assert alice.get(path).json()["data"] == now
 
 
+def test_a_create_that_1_1_0_answered_may_be_sent_again(
+    alice: TestClient, stored: Callable[..., Task]
+) -> None:
+    """1.1.0 knew of fewer fields: those that are not sent must not count."""
+    compared = '{"title":"Buy milk","tags":["a"]}'
+    mark = f"{sha256(compared.encode()).hexdigest()} {'0' * 16}"
+    task = stored("Buy milk", tags=["a"], idempotency_key="a-key", idempotency_mark=mark)
+
+    again = create(alice, "a-key", {"tags": ["a"], "title": "Buy milk"})
+
+    assert (again.status_code, is_replay(again), id_of(again)) == (201, True, task.id)
+
+
 def test_without_a_key_each_request_makes_a_task(alice: TestClient) -> None:
     answers = [alice.post(TASKS, json=MILK) for _ in range(2)]
 
@@ -117,6 +131,12 @@ def test_without_a_key_each_request_makes_a_task(alice: TestClient) -> None:
         (FULL, FULL | {"due_date": "2026-12-01T10:00+02:00"}),
         (FULL, FULL | {"due_date": "2026-12-01T08:00:00.999Z"}),
         (FULL, FULL | {"tags": [" a", "b ", "a"]}),
+        (MILK | {"recurrence": None, "remind_at": ""}, MILK),
+        (
+            MILK | {"recurrence": {"pattern": "DAILY", "interval": None}},
+            MILK | {"recurrence": {"pattern": "daily", "interval": 1, "end_date": None}},
+        ),
+        (FULL, FULL | {"remind_at": "2026-12-01T08:00:00.5+01:00"}),
         (FULL, dict(reversed(FULL.items()))),
     ],
 )
@@ -142,6 +162,9 @@ def test_a_request_is_the_same_if_the_same_would_have_been_stored(
         (FULL, FULL | {"tags": ["b", "a"]}),
         (FULL, FULL | {"tags": ["a", "B"]}),
         (MILK | {"description": "x"}, MILK | {"tags": ["x"]}),
+        (MILK, MILK | {"recurrence": {"pattern": "daily"}}),
+        (FULL, FULL | {"recurrence": FULL["recurrence"] | {"interval": 3}}),
+        (FULL, FULL | {"remind_at": "2026-12-01T07:00:01Z"}),
     ],
 )
 def test_the_key_of_another_task_is_refused_and_changes_nothing(

@@ -19,7 +19,7 @@ from sqlalchemy import Column, Engine, Integer, Table, insert, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, SQLModel, select
-from stored_tasks import DEFAULTS, NEVER_SENT
+from stored_tasks import DEFAULTS, HIDDEN
 
 import database
 from models import Task
@@ -33,7 +33,7 @@ ROWS: list[dict[str, Any]] = [
 TASKS: list[dict[str, Any]] = [
     {
         **DEFAULTS,
-        **dict.fromkeys(NEVER_SENT),
+        **HIDDEN,
         **row,
         "completed": True,
         "created_at": CREATED,

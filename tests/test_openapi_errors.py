@@ -22,6 +22,11 @@ FAULTS = {
         "Due date must be a date (2026-12-01) or a time (2026-12-01T09:00 or 2026-12-01T09:00:00Z)"
     },
     "tags": {"Tags must be at most 10 texts of 1 to 50 characters"},
+    "recurrence": {
+        "Recurrence must have a pattern (daily, weekly, monthly or yearly), and may have an"
+        " interval from 1 to 365 and an end_date (2026-12-01)"
+    },
+    "remind_at": {"Reminder must be a time with a zone (2026-12-01T08:00:00Z)"},
     "body": {"Body must be a JSON object"},
     "filter": {"Filter must be all, pending or completed"},
     "id": {"Task id must be a positive integer"},

@@ -47,6 +47,8 @@ def test_an_update_changes_the_fields_that_it_names_and_no_other(
         "priority": "low",
         "due_date": "2026-11-30",
         "tags": ["food"],
+        "recurrence": None,
+        "remind_at": None,
         "completed": completed,
         "completed_at": EPOCH if completed else None,
         "created_at": EPOCH,

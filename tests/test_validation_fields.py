@@ -12,6 +12,8 @@ from texts import (
     DESCRIPTION,
     DUE_DATE,
     PRIORITY,
+    RECURRENCE,
+    REMINDER,
     TAGS,
     TASK_ID,
     TITLE,
@@ -118,6 +120,10 @@ def test_a_body_is_an_object(alice: TestClient, task: Task, body: Any) -> None:
         ("POST", {"tags": 1, "due_date": 1, "priority": 1, "title": "x"}, PRIORITY),
         ("POST", {"tags": 1, "due_date": 1, "completed": 1, "title": "x"}, DUE_DATE),
         ("POST", {"tags": 1, "completed": 1, "title": "x"}, TAGS),
+        ("POST", {"remind_at": 1, "recurrence": 1, "tags": 1, "title": "x"}, TAGS),
+        ("POST", {"remind_at": 1, "recurrence": 1, "title": "x"}, RECURRENCE),
+        ("PUT", {"remind_at": 1, "recurrence": {}, "tags": []}, RECURRENCE),
+        ("PATCH", {"remind_at": 1, "recurrence": None}, REMINDER),
     ],
 )
 def test_of_several_faults_the_first_in_the_contracts_order_is_told(
@@ -137,6 +143,8 @@ A_FAULT_OF_EACH_FIELD: dict[str, tuple[Any, str]] = {
     "priority": (1, PRIORITY),
     "due_date": (1, DUE_DATE),
     "tags": (1, TAGS),
+    "recurrence": (1, RECURRENCE),
+    "remind_at": (1, REMINDER),
 }
 
 

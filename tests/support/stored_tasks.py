@@ -13,6 +13,8 @@ DEFAULTS: dict[str, Any] = {
     "priority": "medium",
     "due_date": None,
     "tags": [],
+    "recurrence": None,
+    "remind_at": None,
     "completed_at": None,
 }
 # A value for every field that a client can set in a new task, none of which is the default.
@@ -22,14 +24,23 @@ FULL: dict[str, Any] = {
     "priority": "high",
     "due_date": "2026-12-01T08:00:00Z",
     "tags": ["a", "b"],
+    "recurrence": {"pattern": "weekly", "interval": 2, "end_date": "2027-12-01"},
+    "remind_at": "2026-12-01T07:00:00Z",
 }
-NEVER_SENT = {"idempotency_key", "idempotency_mark"}
+# What every row has and no answer, as it is in a new task.
+HIDDEN: dict[str, Any] = {
+    "idempotency_key": None,
+    "idempotency_mark": None,
+    "due_day": None,
+    "is_followed": False,
+    "predecessor_id": None,
+}
 
 
 def wire(task: Task) -> dict[str, Any]:
     """A stored task as the contract sends it."""
     # `model_dump` leaves out what a session has not loaded.
-    sent = {name: getattr(task, name) for name in Task.model_fields.keys() - NEVER_SENT}
+    sent = {name: getattr(task, name) for name in Task.model_fields.keys() - HIDDEN.keys()}
     completed_at = task.completed_at or task.updated_at
     sent["completed_at"] = completed_at if task.completed else None
     return {

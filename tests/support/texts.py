@@ -9,6 +9,11 @@ DUE_DATE = (
     "Due date must be a date (2026-12-01) or a time (2026-12-01T09:00 or 2026-12-01T09:00:00Z)"
 )
 TAGS = "Tags must be at most 10 texts of 1 to 50 characters"
+RECURRENCE = (
+    "Recurrence must have a pattern (daily, weekly, monthly or yearly), and may have an interval"
+    " from 1 to 365 and an end_date (2026-12-01)"
+)
+REMINDER = "Reminder must be a time with a zone (2026-12-01T08:00:00Z)"
 BODY = "Body must be a JSON object"
 UNDECLARED = f"{BODY}, sent with the header Content-Type: application/json"
 FILTER = "Filter must be all, pending or completed"

@@ -9,6 +9,8 @@ export interface Task {
   priority: Priority;
   due_date: string | null;
   tags: string[];
+  recurrence: Recurrence | null;
+  remind_at: string | null;
   completed_at: string | null;
   created_at: string;
   updated_at: string;
@@ -20,7 +22,23 @@ export interface NewTask {
   priority?: Priority;
   due_date?: string | null;
   tags?: string[] | null;
+  recurrence?: NewRecurrence | null;
+  remind_at?: string | null;
 }
+
+export interface Recurrence {
+  pattern: Pattern;
+  interval: number;
+  end_date: string | null;
+}
+
+export interface NewRecurrence {
+  pattern: Pattern;
+  interval?: number | null;
+  end_date?: string | null;
+}
+
+export type Pattern = "daily" | "weekly" | "monthly" | "yearly";
 
 export interface Changes extends Partial<NewTask> {
   completed?: boolean;
@@ -48,6 +66,8 @@ export const ALL_FIELDS = {
   priority: "high",
   due_date: "2026-12-01",
   tags: ["home"],
+  recurrence: { pattern: "weekly", interval: 2, end_date: null },
+  remind_at: "2026-12-01T08:00:00Z",
 } satisfies NewTask;
 
 /** What a client gets back, in the order of its requests. */
