@@ -1,19 +1,23 @@
 """The tasks of one owner: the only way to the table, by nothing but `Scoped` statements."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from hashlib import sha256
 from itertools import chain, starmap
 from secrets import token_hex
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
 from pydantic_core import to_json
 
-from driver.executors import Executor, Rows
+from driver.executors import Executor, Rows, one_act
 from models import utc_now
+from recurrence import Rule, day_of, moved_reminder, next_due_date
 from schemas import TaskRow
-from sql import lists, tasks
+from sql import lists, series, tasks
 from sql.lists import NEWEST_FIRST, Order, Position, Shape, position_of
-from sql.scope import Scoped
+from sql.scope import Scoped, Together
 
 
 class Page(NamedTuple):
@@ -35,6 +39,38 @@ class Once(NamedTuple):
 class Created(NamedTuple):
     task: TaskRow
     is_replay: bool = False
+
+
+class Changed(NamedTuple):
+    """A task, and the successor that it has if it was to be completed."""
+
+    task: TaskRow
+    next_task: TaskRow | None = None
+
+
+class Completed(NamedTuple):
+    """How many tasks were changed, and how many successors were made."""
+
+    updated: int
+    created: int
+
+
+class Found(NamedTuple):
+    """A task, and what tells which other follows it."""
+
+    task: TaskRow
+    due_day: int | None
+    is_followed: bool
+    used: str
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> "Found":
+        *columns, due_day, is_followed, used = row
+        return cls(TaskRow(*columns), due_day, is_followed, used)
+
+
+# How often a change of many tasks is tried anew, where others change the same tasks meanwhile.
+ATTEMPTS = 3
 
 
 class OwnTasks:
@@ -90,15 +126,44 @@ class OwnTasks:
             return None
         return Created(TaskRow(*columns), is_replay=stored_mark != mark)
 
-    async def update(self, task_id: int, changes: Mapping[str, Any]) -> TaskRow | None:
+    async def update(self, task_id: int, changes: Mapping[str, Any]) -> Changed | None:
+        if "completed" in changes:
+            return await self._complete(task_id, changes)
         if not changes:
-            return await self.get(task_id)
-        values = {f"new_{field}": value for field, value in changes.items()}
-        statement = tasks.update_of(*sorted(changes))
-        return _first_of(await self._run(statement, task_id=task_id, now=utc_now(), **values))
+            task = await self.get(task_id)
+        else:
+            statement = tasks.update_of(*sorted(changes))
+            values = {"task_id": task_id, "now": utc_now(), **_new(changes)}
+            task = _first_of(await self._run(statement, **values))
+        return Changed(task) if task else None
 
-    async def toggle(self, task_id: int) -> TaskRow | None:
-        return _first_of(await self._run(tasks.TOGGLE, task_id=task_id, now=utc_now()))
+    async def toggle(self, task_id: int) -> Changed | None:
+        return await self._complete(task_id, {})
+
+    async def _complete(self, task_id: int, changes: Mapping[str, Any]) -> Changed | None:
+        """Change a task, `completed` too; without changes, toggle it."""
+        fields, completed = sorted(changes), changes.get("completed")
+        with one_act():
+            while True:
+                now = utc_now()
+                values = {"now": now, **_new(changes)}
+                statement = series.first_change_of(*fields)
+                found = _one_of(await self._run(statement, task_id=task_id, **values))
+                if found is None:
+                    return None
+                if _is_left(found, completed):
+                    steps = {task_id: _step_of(found, changes, now)}
+                    together = series.change_of(*fields, completed=completed)
+                    rows = await self._run(
+                        together, ids=[task_id], steps=json.dumps(steps), **values
+                    )
+                    found = _one_of(rows)
+                    if found is None:
+                        continue  # somebody came between
+                next_task = None
+                if found.task.completed and found.is_followed:
+                    next_task = _first_of(await self._run(series.SUCCESSOR, task_id=task_id))
+                return Changed(found.task, next_task)
 
     async def delete(self, task_id: int) -> TaskRow | None:
         return _first_of(await self._run(tasks.DELETE, task_id=task_id))
@@ -110,25 +175,82 @@ class OwnTasks:
         )
         return total, completed
 
-    async def complete_all(self, selected: Mapping[str, Any], *, completed: bool) -> int:
-        """Set `completed` where it differs; gives the number of tasks that were changed."""
-        statement = lists.completion_of(frozenset(selected))
-        [[(changed,)]] = await self._run(
-            statement, now=utc_now(), new_completed=completed, **_bound(selected)
-        )
-        return int(changed)
+    async def complete_all(self, selected: Mapping[str, Any], *, completed: bool) -> Completed:
+        """Set `completed` where it differs."""
+        conditions, now = frozenset(selected), utc_now()
+        values = {"now": now, "new_completed": completed, **_bound(selected)}
+        with one_act():
+            first = series.first_completion_of(conditions, completed=completed)
+            counted = chain.from_iterable(await self._run(first, **values))
+            counts = {bool(is_left): int(number) for is_left, number in counted}
+            updated = counts.get(False, 0)
+            if not counts.get(True):
+                return Completed(updated, 0)
+            together = series.completion_of(completed=completed)
+            ids: list[int] = []
+            for _ in range(ATTEMPTS):
+                # Only those that were there: their successors come meanwhile.
+                statement = series.left_of(conditions, completed=completed, again=bool(ids))
+                rows = await self._run(statement, ids=ids, **_bound(selected))
+                left = [Found.of(row) for row in chain.from_iterable(rows)]
+                ids = ids or [found.task.id for found in left]
+                steps = {found.task.id: _step_of(found, {}, now) for found in left}
+                [[(changed,)]] = await self._run(
+                    together, ids=[*steps], steps=json.dumps(steps), **values
+                )
+                updated += changed
+                if changed == len(left):
+                    break
+            created = 0
+            if completed:
+                [[(created,)]] = await self._run(series.CREATED, ids=ids, now=now)
+            return Completed(updated, created)
 
     async def delete_all(self, selected: Mapping[str, Any]) -> int:
         statement = lists.deletion_of(frozenset(selected))
         [[(deleted,)]] = await self._run(statement, **_bound(selected))
         return int(deleted)
 
-    async def _run(self, scoped: Scoped, **values: Any) -> Rows:
+    async def _run(self, scoped: Scoped | Together, **values: Any) -> Rows:
         return await self._executor.execute(scoped, {**values, "owner": self.owner})
 
 
 def _bound(selected: Mapping[str, Any]) -> dict[str, Any]:
     return {f"only_{name}": value for name, value in selected.items()}
+
+
+def _new(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"new_{field}": value for field, value in changes.items()}
+
+
+def _is_left(found: Found, completed: bool | None) -> bool:
+    """Whether the first statement gave the task back as it was."""
+    if completed is None:
+        return found.task.recurrence is not None or found.is_followed
+    return found.task.completed is not completed
+
+
+def _step_of(found: Found, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """What a task's successor has of its own, and what that was counted from."""
+    task = replace(found.task, **changes)
+    step: dict[str, Any] = {"used": found.used}
+    if task.recurrence is None:
+        return step
+    rule = Rule(**task.recurrence)
+    day = found.due_day if task.due_date == found.task.due_date else None
+    next_date = next_due_date(rule, task.due_date, day, now)
+    if next_date is None:
+        return step
+    if rule.pattern in {"monthly", "yearly"}:
+        step["due_day"] = day or day_of(task.due_date) or now.day
+    remind_at = moved_reminder(task.remind_at, task.due_date, next_date)
+    if remind_at:
+        step["remind_at"] = remind_at.replace(tzinfo=None).isoformat(" ", "microseconds")
+    return {**step, "due_date": next_date}
+
+
+def _one_of(rows: Rows) -> Found | None:
+    return next(map(Found.of, chain.from_iterable(rows)), None)
 
 
 def _first_of(rows: Rows) -> TaskRow | None:

@@ -327,6 +327,12 @@ class TaskResponse(BaseModel):
     message: str
 
 
+class TaskChangedResponse(TaskResponse):
+    next_task: Task | None = Field(
+        description="The recurring task that follows the one that was completed; else null."
+    )
+
+
 class TaskListResponse(BaseModel):
     data: list[Task]
     message: str
@@ -348,6 +354,7 @@ class TaskStatsResponse(BaseModel):
 
 class UpdatedCount(BaseModel):
     updated: int
+    created: int = Field(description="How many recurring tasks follow those that were completed.")
 
 
 class TasksCompletedResponse(BaseModel):

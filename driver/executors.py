@@ -9,22 +9,23 @@ import random
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from anyio.to_thread import run_sync
-from sqlalchemy import CursorResult, UpdateBase
+from sqlalchemy import Connection, CursorResult, Result, StaticPool, UpdateBase
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
 from driver import pool, postgres
-from driver.admission import Overloaded, Turns
+from driver.admission import TURN_SECONDS, Overloaded, Turns
 from settings import get_settings
-from sql.scope import Probe, Scoped
+from sql.scope import Counted, Probe, Scoped, Together
 
 # The longest that a request whose turn has come waits for a connection and its statement. If no
 # answer came by then, the server did not even report its own statement timeout: it is silent.
@@ -52,11 +53,18 @@ class UnstorableText(Exception):
 
 
 class Executor(Protocol):
-    """Executes a request's one statement, and commits. A write that returns no rows gives their
-    number, as one row.
+    """Executes a request's statement, or several that stand or fall together, and commits. Gives
+    the last one's rows; a write that returns no rows gives their number, as one row.
     """
 
-    async def execute(self, scoped: Scoped | Probe, values: Mapping[str, Any]) -> Rows: ...
+    async def execute(
+        self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]
+    ) -> Rows: ...
+
+
+# All users of an in-memory SQLite share one connection (`StaticPool`): the rollback of one must not
+# end the transaction of another.
+_one_at_a_time = threading.Lock()
 
 
 class EngineExecutor:
@@ -65,28 +73,52 @@ class EngineExecutor:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def execute(self, scoped: Scoped | Probe, values: Mapping[str, Any]) -> Rows:
+    async def execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
         async with admitted(scoped, values):
             connections = pool.of(self._engine)
             if connections:
-                return iter(await connections.execute(scoped.statement, values, ROWS_AT_ONCE))
+                return iter(await connections.execute(scoped, values, ROWS_AT_ONCE))
             return await run_sync(self._execute, scoped, values)
 
-    def _execute(self, scoped: Scoped | Probe, values: Mapping[str, Any]) -> Rows:
-        with self._engine.connect() as connection:
-            result = connection.execute(scoped.statement, values)
-            rows: Rows
-            if not result.returns_rows:
-                rows = iter([[(result.rowcount,)]])
-            else:
-                rows = iter(list(result.partitions(ROWS_AT_ONCE)))
+    def _execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
+        alone = isinstance(self._engine.pool, StaticPool)
+        with _one_at_a_time if alone else nullcontext(), self._engine.connect() as connection:
+            if isinstance(scoped, Together):
+                with _transaction(connection):
+                    *_, result = [connection.execute(one, values) for one in scoped.statements]
+                    return _rows_of(result, scoped)
+            [statement] = scoped.statements
+            rows = _rows_of(connection.execute(statement, values), scoped)
             connection.commit()  # sends nothing in AUTOCOMMIT; a test's engine may have none
         return rows
 
 
-# All sessions on an in-memory SQLite share one connection (`StaticPool`): the rollback of one must
-# not end the transaction of another.
-_one_at_a_time = threading.Lock()
+@contextmanager
+def _transaction(connection: Connection) -> Iterator[None]:
+    """A transaction of a connection that may be in AUTOCOMMIT."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    # Without IMMEDIATE, SQLite would refuse the second writer that has read before.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_sqlite else "BEGIN")
+    try:
+        yield
+        connection.exec_driver_sql("COMMIT")
+    except BaseException:
+        with suppress(DBAPIError):  # the connection may be lost, and the transaction with it
+            connection.exec_driver_sql("ROLLBACK")
+        raise
+
+
+def _rows_of(result: Result[Any], scoped: Scoped | Together | Probe) -> Rows:
+    """Fetch all rows now. How many a write changed is asked for by its statement: a session makes
+    any statement return rows.
+    """
+    *_, statement = scoped.statements
+    if isinstance(statement, UpdateBase) and not statement.exported_columns:
+        assert isinstance(result, CursorResult)
+        return iter([[(result.rowcount,)]])
+    if isinstance(scoped, Counted):
+        return iter([list(Counter(result.scalars()).items())])
+    return iter(list(result.partitions(ROWS_AT_ONCE)))
 
 
 class SessionExecutor:
@@ -95,22 +127,19 @@ class SessionExecutor:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def execute(self, scoped: Scoped | Probe, values: Mapping[str, Any]) -> Rows:
+    async def execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
         async with admitted(scoped, values):
             return await run_sync(self._execute, scoped, values)
 
-    def _execute(self, scoped: Scoped | Probe, values: Mapping[str, Any]) -> Rows:
-        statement, fetch = scoped.statement, {"synchronize_session": "fetch"}
+    def _execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
+        fetch = {"synchronize_session": "fetch"}
         with _one_at_a_time:
             try:
-                result = self._session.execute(statement, values, execution_options=fetch)
-                rows: Rows
-                # Not `returns_rows`: `fetch` makes any statement return some.
-                if isinstance(statement, UpdateBase) and not statement.exported_columns:
-                    assert isinstance(result, CursorResult)
-                    rows = iter([[(result.rowcount,)]])
-                else:
-                    rows = iter(list(result.partitions(ROWS_AT_ONCE)))
+                *_, result = [
+                    self._session.execute(statement, values, execution_options=fetch)
+                    for statement in scoped.statements
+                ]
+                rows = _rows_of(result, scoped)
                 self._session.commit()
             except BaseException:
                 self._session.rollback()
@@ -118,25 +147,47 @@ class SessionExecutor:
         return rows
 
 
+@contextmanager
+def one_act() -> Iterator[None]:
+    """Limit the time of several executions, one after the other, to what one alone may take."""
+    ends = time.monotonic() + TURN_SECONDS + WORK_SECONDS
+    deadline = postgres.deadline.set(min(ends, postgres.deadline.get()))
+    try:
+        yield
+    finally:
+        postgres.deadline.reset(deadline)
+
+
+def _deadline_ends_it() -> asyncio.Timeout:
+    left = postgres.deadline.get() - time.monotonic()
+    return asyncio.timeout(None if left == float("inf") else left)
+
+
 @asynccontextmanager
-async def admitted(scoped: Scoped | Probe, values: Mapping[str, Any]) -> AsyncIterator[None]:
+async def admitted(
+    scoped: Scoped | Together | Probe, values: Mapping[str, Any]
+) -> AsyncIterator[None]:
     """Wait for a turn of the statement's owner; then limit the time. No statement is ever retried.
 
     Raises `DatabaseUnavailable` if no turn comes within `TURN_SECONDS` (nothing was sent then), or
     if the database cannot be reached or does not answer within `WORK_SECONDS`.
     """
-    if not isinstance(scoped, Scoped | Probe):
+    if not isinstance(scoped, Scoped | Together | Probe):
         raise TypeError(f"executed for a request is what is scoped to its owner, not {scoped!r}")
     owner, turns = values.get("owner"), _turns()
     try:
-        await turns.acquire(owner)
+        async with _deadline_ends_it():
+            await turns.acquire(owner)
+    except TimeoutError as error:
+        raise DatabaseUnavailable("no turn while the act had time") from error
     except Overloaded as refusal:
         # Spread the retries of requests that were refused together.
         retry_after = random.randint(*OVERLOAD_RETRY_SECONDS)  # noqa: S311 (no secret)
         raise DatabaseUnavailable(str(refusal), retry_after) from None
-    deadline = postgres.deadline.set(time.monotonic() + WORK_SECONDS)
+    act_ends = postgres.deadline.get()
+    deadline = postgres.deadline.set(min(time.monotonic() + WORK_SECONDS, act_ends))
     try:
-        async with asyncio.timeout(WORK_SECONDS):
+        async with _deadline_ends_it():
             yield
     except (TimeoutError, PoolTimeoutError) as error:
         raise DatabaseUnavailable(f"no answer within {WORK_SECONDS} s") from error

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from driver import postgres
 from driver.postgres import BoundedCursor, OwnConnection
+from sql.scope import Counted, Probe, Scoped, Together
 
 Part = list[tuple[Any, ...]]
 
@@ -38,17 +39,24 @@ class Pool:
         self._trusted_since = 0.0
 
     async def execute(
-        self, statement: Executable, values: Mapping[str, Any], size: int
+        self, scoped: Scoped | Together | Probe, values: Mapping[str, Any], size: int
     ) -> list[Part]:
-        """Execute a statement; gives its rows in parts of `size`, or how many it changed."""
+        """Execute a statement, or several as one message, which PostgreSQL takes for a transaction;
+        gives the last one's rows in parts of `size`, or how many it changed.
+        """
         connection, query = None, None
         try:
             # Connecting resolves names, which blocks.
             connection = self._take() or _Watched(
                 await run_sync(self._connect, abandon_on_cancel=True)
             )
-            query = _query_of(statement, self.engine.dialect)  # which a first connection completes
-            cursor = await connection.execute(query.sql, query.bound(values))
+            # Compiled now: a first connection completes the dialect.
+            *before, query = [
+                _query_of(statement, self.engine.dialect) for statement in scoped.statements
+            ]
+            if isinstance(scoped, Counted):
+                query = query.counted()
+            cursor = await connection.execute([*before, query], values)
             return await _parts_of(cursor, size)
         except psycopg2.Error as error:
             is_lost = connection is not None and connection.is_lost_by(error, self.engine.dialect)
@@ -120,9 +128,16 @@ class _Watched:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._descriptor, self._go_on)
 
-    async def execute(self, sql: str, values: Mapping[str, Any]) -> BoundedCursor:
+    async def execute(
+        self, queries: "Sequence[_Query]", values: Mapping[str, Any]
+    ) -> BoundedCursor:
         cursor: BoundedCursor = self._connection.cursor()  # type: ignore[assignment]
-        cursor.send(sql, values)
+        if len(queries) == 1:
+            [query] = queries
+            cursor.send(query.sql, query.bound(values))
+        else:
+            written = [cursor.mogrify(query.sql, query.bound(values)) for query in queries]
+            cursor.send(b"; ".join(written), statements=len(written))
         self._answered = self._loop.create_future()
         self._go_on()  # with what is not sent yet
         await self._answered
@@ -202,6 +217,11 @@ class _Query(NamedTuple):
     sql: str
     constants: Mapping[str, Any]
     processors: Mapping[str, Callable[[Any], Any]]
+
+    def counted(self) -> "_Query":
+        """Give each value that a write returns, and how often: the rows would be many."""
+        counted = "SELECT value, count(*) FROM changed GROUP BY value"
+        return self._replace(sql=f"WITH changed (value) AS ({self.sql}) {counted}")
 
     def bound(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         bound = {**self.constants, **values}

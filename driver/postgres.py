@@ -118,13 +118,15 @@ class BoundedCursor(psycopg2.extensions.cursor):
 
     connection: OwnConnection
 
-    def send(self, query: str | bytes, values: Any = None) -> None:
-        """Send a statement, whose result is there once the connection's `poll` says so."""
+    def send(self, query: str | bytes, values: Any = None, statements: int = 1) -> None:
+        """Send a statement, whose result is there once the connection's `poll` says so. Several
+        share the time: PostgreSQL limits each of them.
+        """
         began = time.monotonic()
         left = deadline.get() - began - REPORT_SECONDS
         if left <= 0:
             raise psycopg2.OperationalError("connecting left no time for the statement")
-        limit = max(1, int(min(left, STATEMENT_SECONDS) * 1000))  # 0 would be no limit
+        limit = max(1, int(min(left, STATEMENT_SECONDS) * 1000 / statements))  # 0 is no limit
         text = query if isinstance(query, str) else query.decode()
         super().execute(f"SET LOCAL statement_timeout = {limit}; {text}", values)
         self.connection.timeout_comes = began + limit / 1000

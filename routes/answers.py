@@ -14,9 +14,13 @@ JSON = "application/json"
 
 
 def success(
-    data: Any, message: str, status: int = 200, headers: Mapping[str, str] | None = None
+    data: Any,
+    message: str,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **others: Any,
 ) -> Response:
-    return Response(encode({"data": data, "message": message}), status, headers, JSON)
+    return Response(encode({"data": data, "message": message, **others}), status, headers, JSON)
 
 
 def successful_list(parts: Iterator[list[Any]], message: str, next_cursor: str | None) -> Response:

@@ -1,6 +1,6 @@
 """The endpoints of tasks: each answers with one act of `OwnTasks`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
@@ -20,12 +20,12 @@ from routes.answers import success, successful_list
 from routes.body import JSONBodyRoute
 from routes.dependencies import IDEMPOTENCY_KEY_PARAMETER, PathId, Tasks, idempotency_key_of
 from schemas import (
+    TaskChangedResponse,
     TaskCompletion,
     TaskCreate,
     TaskDeletedResponse,
     TaskListResponse,
     TaskResponse,
-    TaskRow,
     TasksCompletedResponse,
     TasksCompletion,
     TasksDeletedResponse,
@@ -43,7 +43,7 @@ router = APIRouter(
 NEW_TASK = {name: TASK[name] for name in TaskCreate.model_fields}
 CHANGES = {"title": "Buy groceries and flowers", "tags": ["shopping", "home"]}
 COMPLETION = {"completed": True}
-UPDATED = answers(TaskResponse, TASK | CHANGES, "Task updated")
+UPDATED = answers(TaskChangedResponse, TASK | CHANGES, "Task updated", next_task=None)
 
 
 @router.get(
@@ -98,7 +98,7 @@ async def create_task(
 # that order: what deletes `/{task_id}` comes after what completes it.
 @router.patch(
     "/{task_id:task_id}/complete",
-    **answers(TaskResponse, COMPLETED_TASK, "Task marked as completed"),
+    **answers(TaskChangedResponse, COMPLETED_TASK, "Task marked as completed", next_task=None),
 )
 async def toggle_task_completion(
     task_id: PathId,
@@ -109,8 +109,10 @@ async def toggle_task_completion(
     completed, and a completed one pending.
     """
     change = wanted.model_dump(exclude_unset=True)
-    task = found(await (tasks.update(task_id, change) if change else tasks.toggle(task_id)))
-    return success(task, f"Task {marked(task.completed)}")
+    task, next_task = found(
+        await (tasks.update(task_id, change) if change else tasks.toggle(task_id))
+    )
+    return success(task, f"Task {marked(task.completed)}", next_task=next_task)
 
 
 @router.get("/{task_id:task_id}", **answers(TaskResponse, TASK, "Task retrieved"))
@@ -125,7 +127,8 @@ async def update_task(
     task_id: PathId, changes: Annotated[TaskUpdate, documented_body(CHANGES)], tasks: Tasks
 ) -> Response:
     """Change the fields that the body names; the others stay."""
-    return success(found(await tasks.update(task_id, changes.changes())), "Task updated")
+    task, next_task = found(await tasks.update(task_id, changes.changes()))
+    return success(task, "Task updated", next_task=next_task)
 
 
 @router.delete("/{task_id:task_id}", **answers(TaskDeletedResponse, None, "Task deleted"))
@@ -151,7 +154,7 @@ async def get_task_stats(tasks: Tasks, request: Request) -> Response:
 
 @router.patch(
     "/complete",
-    **answers(TasksCompletedResponse, {"updated": 3}, "3 tasks marked as completed"),
+    **answers(TasksCompletedResponse, {"updated": 3, "created": 1}, "3 tasks marked as completed"),
     openapi_extra=documented_parameters(BulkSelection),
 )
 async def complete_tasks(
@@ -159,8 +162,9 @@ async def complete_tasks(
 ) -> Response:
     """Mark all tasks that the parameters select as completed, or as pending."""
     selected = BulkSelection.of(request.query_params).selected
-    updated = await tasks.complete_all(selected, completed=wanted.completed)
-    return success({"updated": updated}, f"{counted(updated)} {marked(wanted.completed)}")
+    updated, created = await tasks.complete_all(selected, completed=wanted.completed)
+    data = {"updated": updated, "created": created}
+    return success(data, f"{counted(updated)} {marked(wanted.completed)}")
 
 
 @router.delete(
@@ -182,7 +186,7 @@ def marked(completed: bool) -> str:
     return "marked as completed" if completed else "marked as incomplete"
 
 
-def found(task: TaskRow | None) -> TaskRow:
-    if task is None:
+def found(one: Any) -> Any:
+    if one is None:
         raise TaskNotFound
-    return task
+    return one

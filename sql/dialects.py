@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Boolean, true
+from sqlalchemy import Boolean, DateTime, Text, literal_column, true
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
@@ -67,3 +67,62 @@ def _contains_json(element: HasTags, compiler: SQLCompiler, **options: Any) -> s
         f"NOT EXISTS (SELECT 1 FROM json_each({wanted}) AS wanted WHERE wanted.value NOT IN"  # noqa: S608
         f" (SELECT value FROM json_each({stored})))"
     )
+
+
+class IsAmong(FunctionElement[bool]):
+    """Whether a number is an element of an array."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(IsAmong)
+def _equals_any(element: IsAmong, compiler: SQLCompiler, **options: Any) -> str:
+    number, numbers = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{number} = ANY (CAST({numbers} AS BIGINT[]))"
+
+
+@compiles(IsAmong, "sqlite")
+def _is_in_json(element: IsAmong, compiler: SQLCompiler, **options: Any) -> str:
+    number, numbers = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{number} IN (SELECT value FROM json_each({numbers}))"  # noqa: S608 (as above)
+
+
+class OfStep(FunctionElement[str]):
+    """The text at a key, a constant, of what an object of JSON has at an id; or null."""
+
+    type = Text()
+    inherit_cache = True
+
+    def __init__(self, steps: Any, row_id: Any, key: str) -> None:
+        super().__init__(steps, row_id, literal_column(key))
+
+
+@compiles(OfStep)
+def _of_jsonb(element: OfStep, compiler: SQLCompiler, **options: Any) -> str:
+    steps, row_id, key = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"(CAST({steps} AS JSONB) -> CAST({row_id} AS TEXT) ->> '{key}')"
+
+
+@compiles(OfStep, "sqlite")
+def _of_json(element: OfStep, compiler: SQLCompiler, **options: Any) -> str:
+    steps, row_id, key = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"json_extract({steps}, '$.\"' || {row_id} || '\".{key}')"
+
+
+class TimeOfText(FunctionElement[Any]):
+    """The time that a text is, in UTC and in the form that SQLite's texts have."""
+
+    type = DateTime(timezone=True)
+    inherit_cache = True
+
+
+@compiles(TimeOfText)
+def _cast(element: TimeOfText, compiler: SQLCompiler, **options: Any) -> str:
+    text = compiler.process(element.clauses, **options)
+    return f"CAST({text} || '+00' AS TIMESTAMP WITH TIME ZONE)"
+
+
+@compiles(TimeOfText, "sqlite")
+def _as_it_is(element: TimeOfText, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)

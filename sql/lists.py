@@ -23,7 +23,7 @@ from models import Task
 from schemas import TaskRow
 from sql.dialects import HasTags, IsAlone
 from sql.scope import OWNER, Scoped
-from sql.tasks import COLUMNS, changed, new_value, table
+from sql.tasks import COLUMNS, table
 
 
 def _contains_text(column: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -48,7 +48,7 @@ def pattern_of(search: str) -> str:
     return f"%{search}%"
 
 
-def _where(names: frozenset[str]) -> tuple[ColumnElement[bool], ...]:
+def where(names: frozenset[str]) -> tuple[ColumnElement[bool], ...]:
     return tuple(condition for name, condition in CONDITIONS.items() if name in names)
 
 
@@ -118,7 +118,7 @@ class Shape(NamedTuple):
 @lru_cache(maxsize=256)  # a client can ask for thousands of shapes
 def list_of(shape: Shape) -> Scoped:
     rank, position_rank = _rank_of(shape.order)
-    statement = select(*COLUMNS).where(*_where(shape.conditions))
+    statement = select(*COLUMNS).where(*where(shape.conditions))
     if shape.has_position:
         here = tuple_(rank, table.c.id)
         position = tuple_(position_rank, bindparam("position_id", type_=BigInteger))
@@ -138,19 +138,9 @@ def list_of(shape: Shape) -> Scoped:
 def count_of(conditions: frozenset[str]) -> Scoped:
     """How many there are, and how many of them are completed."""
     completed = func.count().filter(table.c.completed)
-    return Scoped(select(func.count(), completed).where(*_where(conditions)))
-
-
-@cache
-def completion_of(conditions: frozenset[str]) -> Scoped:
-    """The update of `completed` where it differs."""
-    completed = new_value("completed")
-    statement = changed({"completed": completed}).where(
-        IsAlone(OWNER), table.c.completed.is_distinct_from(completed), *_where(conditions)
-    )
-    return Scoped(statement)
+    return Scoped(select(func.count(), completed).where(*where(conditions)))
 
 
 @cache
 def deletion_of(conditions: frozenset[str]) -> Scoped:
-    return Scoped(delete(Task).where(IsAlone(OWNER), *_where(conditions)))
+    return Scoped(delete(Task).where(IsAlone(OWNER), *where(conditions)))

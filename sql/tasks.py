@@ -63,13 +63,22 @@ CREATE_ONCE = Scoped(
 )
 
 
-def changed(values: Mapping[str, ColumnElement[Any]]) -> Update:
-    """The update of tasks to these values, which `updated_at` and `completed_at` follow."""
+def changes_of(values: Mapping[str, ColumnElement[Any]]) -> dict[str, ColumnElement[Any]]:
+    """These values, and what follows them."""
     completed = values.get("completed", table.c.completed)
     completed_at = case(
         (not_(completed), null()), (table.c.completed, KNOWN_COMPLETION), else_=CHANGED
     )
-    return update(Task).values({**values, "updated_at": CHANGED, "completed_at": completed_at})
+    followers = {"updated_at": CHANGED, "completed_at": completed_at}
+    if "due_date" in values:
+        is_same = table.c.due_date.is_not_distinct_from(values["due_date"])
+        followers["due_day"] = case((is_same, table.c.due_day), else_=null())
+    return {**values, **followers}
+
+
+def changed(values: Mapping[str, ColumnElement[Any]]) -> Update:
+    """The update of tasks to these values."""
+    return update(Task).values(changes_of(values))
 
 
 def new_value(field: str) -> ColumnElement[Any]:
@@ -77,14 +86,10 @@ def new_value(field: str) -> ColumnElement[Any]:
     return type_coerce(bindparam(f"new_{field}"), table.c[field].type)
 
 
-def _change_of_this_task(values: Mapping[str, ColumnElement[Any]]) -> Scoped:
-    return Scoped(changed(values).where(THIS_TASK).returning(*COLUMNS))
-
-
-TOGGLE = _change_of_this_task({"completed": not_(table.c.completed)})
-
-
 @cache
 def update_of(*fields: str) -> Scoped:
-    """The update of these fields, of which there are as many as there are combinations."""
-    return _change_of_this_task({field: new_value(field) for field in fields})
+    """The update of these fields, of which there are as many as there are combinations. None of
+    them is `completed`: `sql/series.py` has that.
+    """
+    values = {field: new_value(field) for field in fields}
+    return Scoped(changed(values).where(THIS_TASK).returning(*COLUMNS))

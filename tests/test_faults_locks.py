@@ -85,7 +85,7 @@ def test_writes_of_many_tasks_of_one_user_wait_for_each_other_and_so_not_in_a_ci
         waiting(1)
         second = clients.submit(complete, worker, "flowers")
         waiting(2)
-        assert complete(another, "flowers").json()["data"] == {"updated": 1}
+        assert complete(another, "flowers").json()["data"] == {"updated": 1, "created": 0}
 
-    assert first.result().json()["data"] == {"updated": 1}
-    assert second.result().json()["data"] == {"updated": 1}
+    assert first.result().json()["data"] == {"updated": 1, "created": 0}
+    assert second.result().json()["data"] == {"updated": 1, "created": 0}

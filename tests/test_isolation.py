@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from endpoints import ENDPOINTS, Endpoint, each_endpoint, each_endpoint_of_one_task
+from endpoints import ENDPOINTS, TASKS, Endpoint, each_endpoint, each_endpoint_of_one_task
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
-from sent_sql import noting, owners_in
-from sqlalchemy import Column, Engine, MetaData, Table, func, literal, select
+from sent_sql import each_of, noting, owners_in
+from sqlalchemy import Column, Engine, MetaData, Table, func, insert, literal, select
 from sqlmodel import Session
 from users import OWNER, SOMEONE_ELSE
 
@@ -19,7 +19,7 @@ from auth import get_current_user
 from driver.executors import EngineExecutor, SessionExecutor
 from models import Task
 from routes.dependencies import own_tasks
-from sql.scope import Scoped
+from sql.scope import Scoped, Together
 from sql.tasks import table as tasks
 
 # --- the routes ---
@@ -88,6 +88,24 @@ def test_every_table_of_a_statement_is_scoped() -> None:
 
     assert "tasks.user_id = :owner" in sql
     assert "notes.user_id = :owner" in sql
+
+
+def test_rows_that_are_copied_are_the_owners_and_stay_so() -> None:
+    copies = insert(tasks).from_select(["title"], select(tasks.c.title))
+
+    sql = " ".join(str(Scoped(copies).statement).split())
+
+    assert sql == (
+        "INSERT INTO tasks (title, user_id) SELECT tasks.title, :owner AS user_id FROM tasks"
+        " WHERE tasks.user_id = :owner"
+    )
+
+
+def test_what_is_not_scoped_is_not_executed_together_with_what_is() -> None:
+    unscoped: Any = select(Task)
+
+    with pytest.raises(TypeError, match="scoped to an owner"):
+        Together(Scoped(select(tasks.c.title)), unscoped)
 
 
 @pytest.mark.parametrize(
@@ -169,11 +187,42 @@ def test_every_update_is_one_statement_that_is_scoped_to_the_tokens_user(
     assert SOMEONE_ELSE not in sql
 
 
+DAILY = {"pattern": "daily", "interval": 1, "end_date": None}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        *(("/{task_id}/complete", body) for body in (None, {"completed": True})),
+        ("/{task_id}", {"completed": True, "title": "x", "tags": [], "recurrence": DAILY}),
+        ("/complete?filter=all&tag=a", {"completed": True}),
+    ],
+)
+def test_every_statement_about_a_successor_is_scoped_to_the_tokens_user(
+    alice: TestClient, stored: Callable[..., Task], statements: list[str], path: str, body: Any
+) -> None:
+    task = stored(recurrence=DAILY, tags=["a"])
+    taking_back = {"completed": False} if body else None
+    statements.clear()
+
+    for sent in (body, taking_back):
+        response = alice.patch(f"{TASKS}{path.format(task_id=task.id)}", json=sent)
+        assert response.is_success
+
+    several = each_of(statements)
+    assert len(several) > 6
+    for sql in several:
+        assert set(owners_in(sql)) == {repr(OWNER)}, sql
+    copies = [sql for sql in several if sql.startswith("INSERT")]
+    assert [owners_in(sql) for sql in copies] == [[repr(OWNER)] * 2] * len(copies)
+    assert copies
+
+
 @each_endpoint_of_one_task
 def test_a_task_of_somebody_else_is_not_asked_for_in_another_way(
     alice: TestClient, stored: Callable[..., Task], statements: list[str], endpoint: Endpoint
 ) -> None:
-    theirs = stored(user_id=SOMEONE_ELSE)
+    theirs = stored(user_id=SOMEONE_ELSE, recurrence={"pattern": "daily"}, is_followed=True)
     statements.clear()
 
     response = endpoint.call(alice, task_id=theirs.id)

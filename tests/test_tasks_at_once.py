@@ -7,6 +7,8 @@ from typing import Any
 import httpx2
 import pytest
 from endpoints import TASKS
+from sqlalchemy import Engine
+from sqlmodel import Session, select
 from stored_tasks import FULL, wire
 from users import bearer
 
@@ -68,6 +70,112 @@ def test_a_task_that_is_completed_many_times_at_once_is_completed_once(
     answers = [response.json()["data"] for response in responses]
     [completed_at] = {answer["completed_at"] for answer in answers}
     assert completed_at == min(answer["updated_at"] for answer in answers)
+
+
+DAILY = {"pattern": "daily", "interval": 1, "end_date": None}
+
+
+@pytest.mark.usefixtures("client")
+def test_eighty_toggles_at_once_leave_a_recurring_task_as_it_was_and_without_a_successor(
+    stored: Callable[..., Task],
+) -> None:
+    task = stored(recurrence=DAILY)
+
+    responses = at_once(*[("PATCH", f"{TASKS}/{task.id}/complete", None)] * 80)
+
+    assert {response.status_code for response in responses} == {200}
+    assert sum(response.json()["data"]["completed"] for response in responses) == 40
+    [listed] = at_once(("GET", TASKS, None))
+    assert [(one["id"], one["completed"]) for one in listed.json()["data"]] == [(task.id, False)]
+
+
+@pytest.mark.usefixtures("client")
+def test_a_recurring_task_that_is_completed_many_times_at_once_has_one_successor(
+    stored: Callable[..., Task],
+) -> None:
+    task = stored(recurrence=DAILY)
+    path, completed = f"{TASKS}/{task.id}", {"completed": True}
+
+    responses = at_once(*[("PATCH", f"{path}/complete", completed), ("PUT", path, completed)] * 15)
+
+    assert {response.status_code for response in responses} == {200}
+    [listed] = at_once(("GET", TASKS, None))
+    successor, _ = listed.json()["data"]
+    assert {response.json()["next_task"]["id"] for response in responses} == {successor["id"]}
+
+
+@pytest.mark.usefixtures("client")
+def test_a_due_date_that_changes_meanwhile_is_the_one_that_is_counted_from(
+    stored: Callable[..., Task],
+) -> None:
+    tasks = [stored(recurrence=DAILY, due_date="2999-01-01") for _ in range(20)]
+
+    responses = at_once(
+        *(
+            request
+            for task in tasks
+            for request in (
+                ("PATCH", f"{TASKS}/{task.id}/complete", {"completed": True}),
+                ("PUT", f"{TASKS}/{task.id}", {"due_date": "2999-06-01"}),
+            )
+        )
+    )
+
+    assert {response.status_code for response in responses} == {200}
+    for completion in responses[::2]:
+        answer = completion.json()
+        day = answer["data"]["due_date"][:-1]
+        assert answer["next_task"]["due_date"] == f"{day}2"
+
+
+@pytest.mark.usefixtures("client")
+def test_a_successor_that_is_completed_while_its_task_is_taken_back_stays_or_is_gone(
+    stored: Callable[..., Task],
+) -> None:
+    for _ in range(10):
+        task = stored(recurrence=DAILY)
+        path = f"{TASKS}/{task.id}/complete"
+        [completion] = at_once(("PATCH", path, {"completed": True}))
+        successor = completion.json()["next_task"]["id"]
+
+        taken_back, completed = at_once(
+            ("PATCH", path, {"completed": False}),
+            ("PATCH", f"{TASKS}/{successor}/complete", {"completed": True}),
+        )
+
+        assert taken_back.status_code == 200
+        [listed] = at_once(("GET", TASKS, None))
+        found = {one["id"]: one["completed"] for one in listed.json()["data"]}
+        if completed.status_code == 404:
+            assert successor not in found
+        else:
+            assert found[successor] is True
+            assert found[completed.json()["next_task"]["id"]] is False
+
+
+@pytest.mark.usefixtures("client")
+def test_after_many_acts_at_once_the_completed_tasks_are_followed_and_the_pending_ones_are_not(
+    stored: Callable[..., Task], engine: Engine
+) -> None:
+    tasks = [stored(recurrence=DAILY, tags=["series"]) for _ in range(5)]
+    every = f"{TASKS}/complete?filter=all&tag=series"
+
+    responses = at_once(
+        *[("PATCH", every, {"completed": completed}) for completed in (True, False)] * 4,
+        *(("PATCH", f"{TASKS}/{task.id}/complete", {"completed": False}) for task in tasks),
+        *(("PATCH", f"{TASKS}/{task.id}/complete", None) for task in tasks),
+    )
+
+    assert {response.status_code for response in responses} == {200}
+    with Session(engine) as session:
+        found = session.exec(select(Task)).all()
+    followers = {task.predecessor_id: task for task in found}
+    for task in found:
+        successor = followers.get(task.id)
+        if task.completed:
+            assert successor
+        elif successor:
+            assert successor.completed or successor.updated_at > successor.created_at
 
 
 @pytest.mark.usefixtures("client")

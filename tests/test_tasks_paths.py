@@ -78,5 +78,5 @@ def test_a_slash_at_the_end_is_ignored(alice: TestClient, stored: Callable[..., 
     deleted = alice.delete(f"{TASKS}/?filter=all", follow_redirects=False)
 
     assert (stats.status_code, stats.json()["data"]["total"]) == (200, 1)
-    assert (completed.status_code, completed.json()["data"]) == (200, {"updated": 1})
+    assert (completed.status_code, completed.json()["data"]) == (200, {"updated": 1, "created": 0})
     assert (deleted.status_code, deleted.json()["data"]) == (200, {"deleted": 1})

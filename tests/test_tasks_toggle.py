@@ -29,10 +29,12 @@ def test_toggling_turns_completion_over_and_says_which_way(
             "updated_at": there.json()["data"]["updated_at"],
         },
         "message": "Task marked as completed",
+        "next_task": None,
     }
     assert back.json() == {
         "data": {**wire(task), "updated_at": back.json()["data"]["updated_at"]},
         "message": "Task marked as incomplete",
+        "next_task": None,
     }
 
 
@@ -65,6 +67,7 @@ def test_a_body_that_does_not_name_completed_toggles(
             "updated_at": updated_at,
         },
         "message": "Task marked as completed",
+        "next_task": None,
     }
 
 
@@ -98,6 +101,7 @@ def test_completion_is_set_however_often_it_is_sent(
                 "updated_at": answer.json()["data"]["updated_at"],
             },
             "message": f"Task marked as {'completed' if completed else 'incomplete'}",
+            "next_task": None,
         }
 
 

@@ -68,6 +68,7 @@ def test_an_update_changes_the_fields_that_it_names_and_no_other(
             "updated_at": updated_at,
         },
         "message": "Task updated",
+        "next_task": None,
     }
     assert task.id
     assert neighbour.id
@@ -91,7 +92,7 @@ def test_an_update_that_names_no_field_changes_nothing(
     response = alice.request(method, f"{TASKS}/{task.id}", json=body)
 
     assert response.status_code == 200
-    assert response.json() == {"data": wire(task), "message": "Task updated"}
+    assert response.json() == {"data": wire(task), "message": "Task updated", "next_task": None}
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])

@@ -28,8 +28,8 @@ def noting(engine: Engine, note: Callable[[str, Any, str], None]) -> Iterator[No
         return
     send = BoundedCursor.send
 
-    def on_postgresql(cursor: BoundedCursor, sql: Any, values: Any = None) -> None:
-        send(cursor, sql, values)
+    def on_postgresql(cursor: BoundedCursor, sql: Any, values: Any = None, **options: Any) -> None:
+        send(cursor, sql, values, **options)
         note(sql, values, (cursor.query or b"").decode())
 
     with pytest.MonkeyPatch.context() as patch:
@@ -54,20 +54,27 @@ def with_values(sql: str, values: Any) -> str:
 
 
 def owners_in(sql: str) -> list[str]:
-    """Whom the statement is scoped to: by its condition, or by the row that it inserts."""
+    """Whom the statement is scoped to: by its condition, by the row that it inserts, or by both."""
     sql = " ".join(sql.split())
+    copied = re.findall(r"INSERT INTO tasks \(.+, user_id\) SELECT .+?, (\S+) AS user_id FROM", sql)
     inserted = re.search(r"INSERT INTO tasks \((.+?)\) VALUES \((.+?)\) (?:ON|RETURNING)", sql)
     if inserted:
         row = dict(zip(inserted[1].split(", "), inserted[2].split(", "), strict=False))
         return [row["user_id"]]
     _, _, condition = sql.partition(" WHERE ")
-    condition = re.split(" ORDER BY | RETURNING ", condition)[0]
+    condition = re.split(" ORDER BY | RETURNING | ON CONFLICT | FOR UPDATE", condition)[0]
     assert " OR " not in outside_parentheses(condition)
-    return [
+    return copied + [
         term.partition(" = ")[2]
         for term in outside_parentheses(condition).split(" AND ")
         if term.startswith("tasks.user_id = ")
     ]
+
+
+def each_of(sent: list[str]) -> list[str]:
+    """The statements of which the messages are made, without those that bound a transaction."""
+    statements = [sql.strip() for message in sent for sql in message.split(";")]
+    return [sql for sql in statements if not sql.startswith(("SET LOCAL", "BEGIN", "COMMIT"))]
 
 
 def outside_parentheses(sql: str) -> str:
