@@ -5,9 +5,9 @@ Due dates are texts in their canonical form: a day, a local time, or an instant 
 
 from calendar import monthrange
 from datetime import date, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-Pattern = Literal["daily", "weekly", "monthly", "yearly"]
+from models import Pattern
 
 DAYS: dict[Pattern, int] = {"daily": 1, "weekly": 7}
 MONTHS: dict[Pattern, int] = {"monthly": 1, "yearly": 12}

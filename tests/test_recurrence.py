@@ -14,9 +14,10 @@ from dateutil.rrule import DAILY, MONTHLY, WEEKLY, YEARLY, rrule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recurrence import Pattern, Rule, day_of, moved_reminder, next_due_date
+from models import Pattern
+from recurrence import Rule, day_of, moved_reminder, next_due_date
 
-PATTERNS: tuple[Pattern, ...] = get_args(Pattern)
+PATTERNS: tuple[Pattern, ...] = get_args(Pattern.__value__)
 EXAMPLES = 300
 # The lines of a call, and of what it calls in the standard library.
 LINES_MAX = 100
