@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -103,8 +103,10 @@ def _transaction(connection: Connection) -> Iterator[None]:
         yield
         connection.exec_driver_sql("COMMIT")
     except BaseException:
-        with suppress(DBAPIError):  # the connection may be lost, and the transaction with it
-            connection.exec_driver_sql("ROLLBACK")
+        if is_sqlite:
+            connection.rollback()
+        else:
+            connection.invalidate()  # our connections know of no transaction to roll back
         raise
 
 

@@ -1,6 +1,6 @@
 """The endpoints of tasks: each answers with one act of `OwnTasks`."""
 
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
@@ -32,6 +32,8 @@ from schemas import (
     TaskStatsResponse,
     TaskUpdate,
 )
+
+T = TypeVar("T")
 
 router = APIRouter(
     prefix="/api/{user_id}/tasks",
@@ -186,7 +188,7 @@ def marked(completed: bool) -> str:
     return "marked as completed" if completed else "marked as incomplete"
 
 
-def found(one: Any) -> Any:
+def found(one: T | None) -> T:
     if one is None:
         raise TaskNotFound
     return one

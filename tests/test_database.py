@@ -3,6 +3,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from socket import socketpair
+from time import monotonic
 from time import sleep as sleep_in_thread
 from typing import Any
 from uuid import uuid4
@@ -15,6 +16,7 @@ from sqlalchemy import Engine, event, inspect, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, create_engine
+from waiting import in_time
 
 import database
 from driver import executors, pool, postgres
@@ -221,6 +223,26 @@ async def sleep(engine: Engine, seconds: float) -> None:
     """Hold a connection, past the limit that was sent with the statement if need be, as a server
     does that has gone."""
     await execute(engine, f"SET LOCAL statement_timeout = 0; SELECT pg_sleep({seconds})")
+
+
+def test_all_statements_of_one_act_have_the_time_of_one(
+    hasty: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executors, "TURN_SECONDS", 0.5)
+    done = []
+
+    async def send() -> None:
+        with executors.one_act():
+            while True:
+                await sleep(hasty, 0.6)
+                done.append(0.6)
+
+    began = monotonic()
+    with pytest.raises(DatabaseUnavailable):
+        run(send(), hasty)
+
+    assert in_time(monotonic() - began, 0.5 + 2)
+    assert done
 
 
 def test_connections_stay_within_the_pool_after_the_server_fell_silent_on_one(

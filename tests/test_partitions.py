@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from fixtures import RunService
 from partitions import PARTITIONED, partition
 from processes import ROOT
-from sent_sql import noting
+from sent_sql import each_of, noting
 from six_endpoints import drive_all_six_endpoints
 from sqlalchemy import Engine, inspect, text
 from users import bearer
@@ -97,6 +97,30 @@ def test_every_statement_touches_one_partition(
     plan = plan_of(engine, *statement)
     # The plan of an insert reads nothing: a row has one partition.
     assert tables_in(plan) - {"tasks"} == (set() if method == "POST" else {own})
+
+
+@on_partitions
+def test_every_statement_about_a_successor_touches_one_partition(
+    alice: TestClient, stored: Callable[..., Task], sent: list[tuple[Any, Any]], engine: Engine
+) -> None:
+    task = stored(recurrence={"pattern": "daily", "interval": 1, "end_date": None})
+    with engine.connect() as connection:
+        [own] = connection.scalars(text("SELECT DISTINCT tableoid::regclass::text FROM tasks"))
+    sent.clear()
+
+    for path in (f"/{task.id}/complete", "/complete?filter=all"):
+        for completed in (True, False):
+            answer = alice.patch(TASKS + path, json={"completed": completed})
+            assert answer.is_success, answer.text
+
+    messages = [(sql if isinstance(sql, str) else sql.decode(), values) for sql, values in sent]
+    plans = [
+        plan_of(engine, statement, values)
+        for sql, values in messages
+        for statement in each_of([sql])
+    ]
+    assert {table for plan in plans for table in tables_in(plan)} - {"tasks"} == {own}
+    assert len(plans) > 12
 
 
 @on_partitions

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from fixtures import Overrides
 from six_endpoints import WRITTEN, contents, drive_all_six_endpoints
 from sqlalchemy import Engine, StaticPool
+from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session as OrmSession
 from sqlmodel import Session, SQLModel, create_engine, select
 from stored_tasks import wire
@@ -131,6 +132,39 @@ def test_a_session_that_keeps_what_it_knows_sees_what_a_request_changed(
     engine.dispose()
 
 
+DAILY = {"pattern": "daily", "interval": 1, "end_date": None}
+
+
+@pytest.mark.usefixtures("signed_in")
+@pytest.mark.parametrize("expires", [True, False])
+def test_a_recurring_task_and_its_successor_are_the_sessions_too(
+    overrides: Overrides, *, expires: bool
+) -> None:
+    engine = in_memory()
+    client = TestClient(main.app)
+    with Session(engine, expire_on_commit=expires) as session:
+        overrides[database.get_db] = lambda: session
+        task = Task(user_id=OWNER, title="Water the plants", recurrence=DAILY)
+        session.add(task)
+        session.commit()
+
+        answer = client.patch(f"{TASKS}/{task.id}/complete").json()
+
+        successor = session.get(Task, answer["next_task"]["id"])
+        assert successor
+        assert answer == {**answer, "data": wire(task), "next_task": wire(successor)}
+        assert (task.completed, successor.completed) == (True, False)
+        client.patch(f"{TASKS}/{task.id}/complete")
+        assert session.exec(select(Task)).all() == [task]
+        assert task.completed is False
+        for completed, created in ((True, 1), (False, 0)):
+            counted = client.patch(f"{TASKS}/complete?filter=all", json={"completed": completed})
+            assert counted.json()["data"] == {"updated": 1, "created": created}
+            assert task.completed is completed
+        assert session.exec(select(Task)).all() == [task]
+    engine.dispose()
+
+
 @pytest.mark.usefixtures("signed_in")
 def test_a_task_that_a_request_deleted_can_still_be_named(
     overrides: Overrides, session: Session
@@ -195,4 +229,27 @@ def test_requests_at_once_in_sessions_on_one_connection_all_take_place(
     assert [answer.result().status_code for answer in creating] == [201] * 40
     with Session(engine) as session:
         assert len(session.exec(select(Task)).all()) == 40
+    engine.dispose()
+
+
+def test_acts_at_once_on_one_connection_each_take_place_with_their_successors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The app's own engine, in memory: a transaction of one act is not for another act to end."""
+    engine = database.make_engine(make_url("sqlite://"))
+    monkeypatch.setattr(database, "engine", engine)
+    SQLModel.metadata.create_all(engine)
+
+    with (
+        TestClient(main.app, headers=bearer()) as client,
+        ThreadPoolExecutor(max_workers=8) as threads,
+    ):
+        body = {"title": "Water the plants", "recurrence": DAILY}
+        created = [client.post(TASKS, json=body).json()["data"]["id"] for _ in range(20)]
+        acts = [threads.submit(client.patch, f"{TASKS}/{task}/complete") for task in created]
+        acts += [threads.submit(client.post, TASKS, json={"title": "x"}) for _ in range(20)]
+
+        assert {act.result().status_code for act in acts} == {200, 201}
+        titles = [task["title"] for task in client.get(TASKS).json()["data"]]
+    assert (titles.count("Water the plants"), titles.count("x")) == (40, 20)
     engine.dispose()

@@ -8,9 +8,11 @@ import httpx2
 import pytest
 from endpoints import TASKS
 from fastapi.testclient import TestClient
+from sqlalchemy import Engine
 from stored_tasks import EPOCH, FULL, in_utc
-from users import OWNER
+from users import OWNER, bearer
 
+import main
 import queries
 from models import Task
 
@@ -412,6 +414,74 @@ def test_deleting_a_completed_task_sets_nothing_off(
 
     assert listed(alice) == [successor]
     assert SET.send(alice, successor["id"])["next_task"]["recurrence"] == DAILY
+
+
+# --- a failure between two statements ---
+
+# The task's change comes last.
+REFUSING: dict[str, list[str]] = {
+    "postgresql": [
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql"
+        " AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$",
+        "CREATE TRIGGER refuse BEFORE UPDATE ON tasks FOR EACH ROW"
+        " WHEN (NEW.completed <> OLD.completed) EXECUTE FUNCTION refuse()",
+    ],
+    "sqlite": [
+        "CREATE TRIGGER refuse BEFORE UPDATE ON tasks WHEN NEW.completed <> OLD.completed"
+        " BEGIN SELECT RAISE(ABORT, 'refused'); END",
+    ],
+}
+NO_LONGER = {
+    "postgresql": ["DROP TRIGGER refuse ON tasks", "DROP FUNCTION refuse"],
+    "sqlite": ["DROP TRIGGER refuse"],
+}
+
+
+@pytest.mark.parametrize("is_completed", [True, False])
+@pytest.mark.parametrize("in_lifespan", [True, False])
+def test_what_fails_half_way_changes_nothing(
+    alice: TestClient,
+    stored: Callable[..., Task],
+    engine: Engine,
+    *,
+    is_completed: bool,
+    in_lifespan: bool,
+) -> None:
+    client = alice if in_lifespan else TestClient(main.app, headers=bearer())
+    task = stored(recurrence=DAILY)
+    if is_completed:
+        SET.send(alice, task.id)
+    before = listed(alice)
+    with engine.connect() as connection:
+        for statement in REFUSING[engine.dialect.name]:
+            connection.exec_driver_sql(statement)
+
+        refused = client.patch(f"{TASKS}/{task.id}/complete")
+
+        for statement in NO_LONGER[engine.dialect.name]:
+            connection.exec_driver_sql(statement)
+    assert refused.status_code == 500
+    assert listed(alice) == before
+    assert TOGGLE.send(client, task.id)["data"]["completed"] is not is_completed
+
+
+# --- outside the lifespan ---
+
+
+@pytest.mark.usefixtures("no_tasks")
+def test_a_client_that_does_not_enter_the_lifespan_gets_the_same(
+    stored: Callable[..., Task],
+) -> None:
+    client = TestClient(main.app, headers=bearer())
+    task = stored(recurrence=DAILY)
+
+    completed = TOGGLE.send(client, task.id)
+
+    assert listed(client) == [completed["next_task"], completed["data"]]
+    assert SET.send(client, task.id)["next_task"] == completed["next_task"]
+    taken_back = TOGGLE.send(client, task.id)
+    assert listed(client) == [taken_back["data"]]
+    assert all_at_once(client, completed=True) == {"updated": 1, "created": 1}
 
 
 # --- many at once ---
