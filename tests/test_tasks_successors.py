@@ -380,6 +380,19 @@ def test_a_successor_that_was_touched_stays(
     assert len(listed(alice)) == 1 + others
 
 
+def test_a_completed_successor_stays_also_where_the_clock_stood_still(
+    alice: TestClient, stored: Callable[..., Task], at: Callable[[str], None]
+) -> None:
+    at("2026-11-28T12:00")
+    task = stored(recurrence=DAILY, created_at=EPOCH)
+    successor = SET.send(alice, task.id)["next_task"]
+    done = SET.send(alice, successor["id"])
+
+    taken_back = UNSET.send(alice, task.id)
+
+    assert listed(alice) == [done["next_task"], done["data"], taken_back["data"]]
+
+
 @each_way_back
 def test_a_completed_task_that_has_no_successor_is_taken_back_as_any_other(
     alice: TestClient, stored: Callable[..., Task], way: Way
