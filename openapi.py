@@ -81,7 +81,7 @@ def documented_parameters(model: type[BaseModel]) -> dict[str, Any]:
     schemas = model.model_json_schema(ref_template=REF_TEMPLATE)["properties"]
     parameters = []
     for field_name, field in model.model_fields.items():
-        name, *other_names = names_of(field) or (field_name,)
+        name, *other_names = names_of(field_name, field)
         schema = schemas[name]
         # Null is Python's word for absent.
         schema = schema.get("anyOf", [schema])[0]

@@ -89,10 +89,10 @@ def _few_distinct(tags: list[str] | None) -> list[str]:
 
 
 def _canonical_number(value: Any) -> Any:
-    """Refuse what `int` would take too: `+1`, `1.0`, `1_000`, ` 1`, `٣`, `01`."""
-    if isinstance(value, str) and not (value.isascii() and value.isdigit() and value[0] != "0"):
-        return None
-    return value
+    """Refuse what `int` would take too: `+1`, `1.0`, `1_000`, ` 1`, `٣`, `01`, and true."""
+    if isinstance(value, str):
+        return value if value.isascii() and value.isdigit() and value[0] != "0" else None
+    return value if type(value) is int else None
 
 
 def _absent_not_null(schema: JsonDict) -> None:
