@@ -1,9 +1,10 @@
 # The newest Python for which every package has wheels, those that the tests need included.
 FROM python:3.14-slim AS build
 
-COPY requirements.txt /build/
+COPY requirements.txt requirements-mcp.txt /build/
 RUN python -m venv --without-pip /opt/venv \
-    && pip --python /opt/venv/bin/python install --no-cache-dir --only-binary=:all: -r /build/requirements.txt
+    && pip --python /opt/venv/bin/python install --no-cache-dir --only-binary=:all: \
+        -r /build/requirements.txt -r /build/requirements-mcp.txt
 
 FROM python:3.14-slim
 

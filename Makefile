@@ -106,7 +106,7 @@ types: .venv/dev
 	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt >&2
 	@touch $@
 
-.venv/dev: requirements-dev.txt requirements-otel.txt .venv/run
+.venv/dev: requirements-dev.txt requirements-otel.txt requirements-mcp.txt .venv/run
 	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt >&2
 	@touch $@
 

@@ -30,8 +30,33 @@ BEARER_SCHEME = {
 
 async def get_current_user(request: Request) -> User:
     """Give the subject of the request's bearer token. Raises 401 if there is no valid token."""
+    return await _user_of(request, for_tools=False)
+
+
+class UserOfTools:
+    """The dependency of `/mcp`: takes OAuth tokens too, and tells in its 401 where to get one.
+
+    An instance equals `get_current_user`, so that FastAPI finds an override for it.
+    """
+
+    async def __call__(self, request: Request) -> User:
+        try:
+            return await _user_of(request, for_tools=True)
+        except Unauthorized:
+            challenge = f'Bearer resource_metadata="{get_settings().resource_metadata_url}"'
+            raise Unauthorized(headers={"WWW-Authenticate": challenge}) from None
+
+    def __eq__(self, other: object) -> bool:
+        return other is get_current_user or isinstance(other, UserOfTools)
+
+    def __hash__(self) -> int:
+        return hash(get_current_user)
+
+
+async def _user_of(request: Request, *, for_tools: bool) -> User:
     try:
-        token = await verifier_of(get_settings()).verify(_token_of(request))
+        verifier = verifier_of(get_settings())
+        token = await verifier.verify(_token_of(request), for_tools=for_tools)
     except TokenRefused as refusal:
         log.info("Token refused: %s", refusal)
         raise Unauthorized from None

@@ -3,20 +3,23 @@
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from driver.executors import DatabaseUnavailable, UnstorableText
-from logs import masked_path
+from logs import masked_path, traceback_of
 from models import DESCRIPTION_MAX, IDEMPOTENCY_KEY_MAX, INTERVAL_MAX, TAG_MAX, TAGS_MAX, TITLE_MAX
 from schemas import LIMIT_MAX, OFFSET_MAX, SEARCH_MAX, ErrorCode
 
 log = logging.getLogger("tasks.errors")
+
+Validated = TypeVar("Validated", bound=BaseModel)
 
 
 class APIError(HTTPException):
@@ -190,11 +193,6 @@ async def on_method_not_allowed(request: Request, error: StarletteHTTPException)
     return error_response(MethodNotAllowed(headers={"Allow": ", ".join(sorted(allowed))}))
 
 
-async def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
-    first = min(map(_place_of, error.errors()), key=tuple(INVALID).index)
-    return error_response(ValidationFailed(INVALID[first]))
-
-
 def _place_of(error: Mapping[str, Any]) -> tuple[str, ...]:
     """Find the place in `INVALID` of one of FastAPI's validation errors."""
     location = tuple(error["loc"][:2])
@@ -205,14 +203,40 @@ def _place_of(error: Mapping[str, Any]) -> tuple[str, ...]:
     return location if location in INVALID else ("body",)
 
 
-async def on_database_unavailable(request: Request, error: DatabaseUnavailable) -> JSONResponse:
-    log.warning("Database unavailable: %s", error)
-    return error_response(ServiceUnavailable(headers={"Retry-After": str(error.retry_after)}))
+def validated(model: type[Validated], given: Mapping[str, Any], place: str) -> Validated:
+    """Raises `RequestValidationError`, as FastAPI does, if `given` has a fault at this place of
+    `INVALID`.
+    """
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        raise RequestValidationError(
+            [{**fault, "loc": (place, *fault["loc"])} for fault in faults]
+        ) from None
 
 
-async def on_unstorable_text(request: Request, error: UnstorableText) -> JSONResponse:
-    log.warning("The database does not take a text: %s", error)
-    return error_response(ValidationFailed(UNSTORABLE_TEXT))
+def api_error_of(error: Exception) -> APIError:
+    """Give the error that answers an exception, and log what the client is not told."""
+    match error:
+        case APIError():
+            return error
+        case RequestValidationError():
+            first = min(map(_place_of, error.errors()), key=tuple(INVALID).index)
+            return ValidationFailed(INVALID[first])
+        case DatabaseUnavailable():
+            log.warning("Database unavailable: %s", error)
+            return ServiceUnavailable(headers={"Retry-After": str(error.retry_after)})
+        case UnstorableText():
+            log.warning("The database does not take a text: %s", error)
+            return ValidationFailed(UNSTORABLE_TEXT)
+    # `log.exception` would write the texts of all exceptions.
+    log.error("Crash while answering a request\n%s", traceback_of(error))
+    return ServerError()
+
+
+async def on_exception(request: Request, error: Exception) -> JSONResponse:
+    return error_response(api_error_of(error))
 
 
 EXCEPTION_HANDLERS: dict[
@@ -220,7 +244,7 @@ EXCEPTION_HANDLERS: dict[
 ] = {
     StarletteHTTPException: on_http_exception,
     int(MethodNotAllowed.status): on_method_not_allowed,
-    RequestValidationError: on_validation_error,
-    DatabaseUnavailable: on_database_unavailable,
-    UnstorableText: on_unstorable_text,
+    RequestValidationError: on_exception,
+    DatabaseUnavailable: on_exception,
+    UnstorableText: on_exception,
 }

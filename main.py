@@ -67,6 +67,11 @@ app.add_middleware(OneLineStartupFailure)
 app.include_router(tasks.router)
 app.include_router(health.router)
 app.include_router(docs.router)
+if get_settings().mcp_url:
+    # The package takes 0.8 s to load.
+    from routes import mcp
+
+    app.include_router(mcp.router)
 
 # The first route that matches a request takes it.
 app.router.routes[:0] = direct_routes(app)

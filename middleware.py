@@ -16,11 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from errors import (
     UPGRADE_WITH_BODY,
     PayloadTooLarge,
-    ServerError,
     ValidationFailed,
+    api_error_of,
     error_response,
 )
-from logs import request_id, traceback_of
+from logs import request_id
 from settings import get_settings
 
 log = logging.getLogger("tasks.errors")
@@ -124,6 +124,9 @@ def _log_request(scope: Scope, status: int, milliseconds: float) -> None:
         "milliseconds": round(milliseconds, 1),
     }
     text = "%(method)s %(route)s %(status)d %(milliseconds)s ms"
+    if "tool" in scope:
+        fields["tool"] = scope["tool"]
+        text += " %(tool)s"
     # `requests.info` would search the stack for its caller, which costs more than the line.
     record = requests.makeRecord(
         requests.name, logging.INFO, __file__, 0, text, (fields,), None, extra={"fields": fields}
@@ -195,11 +198,10 @@ class CrashBoundary:
         except Exception as error:
             if scope["type"] != "http":
                 raise
-            # `log.exception` would write the texts of all exceptions.
-            log.error("Crash while answering a request\n%s", traceback_of(error))  # noqa: TRY400
+            answer = error_response(api_error_of(error))
             if started:
                 raise
-            await error_response(ServerError())(scope, receive, send)
+            await answer(scope, receive, send)
 
 
 class BodyLimit:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
@@ -55,6 +56,9 @@ PORT_MAX = 65535
 # Origins of nobody: a regex that matches one of them would match those of everybody. `null` is what
 # browsers send for pages of no origin, a sandboxed frame's for example.
 STRANGERS = ("https://nobody.example", "http://nobody.example", "null")
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+# It stands in a header, in quotes.
+MCP_ENDPOINT = re.compile(r"(?i:https?)://[\w.:\[\]-]+(/[!$-.0-;=A-Z_a-z~]+)*/mcp", re.ASCII)
 # Better Auth's and Payload's own names in a shared `.env`: they resemble settings, and are none.
 NAMES_OF_OTHERS = frozenset({"BETTER_AUTH_KV_URL", "DATABASE_URI"})
 
@@ -85,6 +89,22 @@ def origin_of(url: str) -> str:
     default_port = {"http": 80, "https": 443}[parts.scheme]
     port = "" if parts.port in {None, default_port} else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"
+
+
+def mcp_url(value: str) -> str:
+    url = value.removesuffix("/")
+    http_url(url)
+    parts = urlsplit(url)
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+        raise ValueError("must be an https URL, or an http URL of localhost")
+    if not MCP_ENDPOINT.fullmatch(url):
+        raise ValueError(
+            "must end with /mcp, without a user name, query or fragment,"
+            " for example https://api.example.com/mcp"
+        )
+    if find_spec("mcp") is None:
+        raise ValueError("is set, but mcp is not installed: pip install -r requirements-mcp.txt")
+    return url
 
 
 def bare_origin(value: str) -> str:
@@ -198,6 +218,7 @@ def only_text(secret: str) -> str:
 
 
 HttpUrl = Annotated[str, AfterValidator(http_url)]
+MCPUrl = Annotated[str, AfterValidator(mcp_url)]
 Origin = Annotated[HttpUrl, AfterValidator(bare_origin)]
 Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(listed_origins)]
 OriginRegex = Annotated[str, AfterValidator(origin_regex)]
@@ -231,6 +252,7 @@ class Settings(BaseSettings):
     better_auth_audience: str | None = None
     cors_origins: Origins = ()
     cors_origin_regex: OriginRegex | None = None
+    mcp_url: MCPUrl | None = None
     database_pool_size: int = Field(default=20, ge=1, le=1000)
     log_format: Literal["text", "json"] = "text"
 
@@ -261,10 +283,14 @@ class Settings(BaseSettings):
         return origin_of(self.better_auth_url)
 
     @property
-    def jwks_url(self) -> str:
-        """The URL of Better Auth's JWKS. A path in BETTER_AUTH_URL is Better Auth's base path."""
+    def better_auth_base_url(self) -> str:
+        """The issuer of OAuth tokens. A path in BETTER_AUTH_URL is Better Auth's base path."""
         base_path = "" if urlsplit(self.better_auth_url).path else "/api/auth"
-        return self.better_auth_jwks_url or f"{self.better_auth_url}{base_path}/jwks"
+        return self.better_auth_url + base_path
+
+    @property
+    def jwks_url(self) -> str:
+        return self.better_auth_jwks_url or f"{self.better_auth_base_url}/jwks"
 
     @property
     def issuer(self) -> str:
@@ -278,6 +304,19 @@ class Settings(BaseSettings):
     def allowed_origins(self) -> tuple[str, ...]:
         """The origins whose pages may read the answers."""
         return self.cors_origins or (self.front_end_origin,)
+
+    def allows(self, origin: str) -> bool:
+        """Whether pages of this origin may read the answers, as the CORS middleware decides it."""
+        regex = self.cors_origin_regex
+        return origin in self.allowed_origins or bool(regex and re.fullmatch(regex, origin))
+
+    @property
+    def resource_metadata_url(self) -> str | None:
+        """Where RFC 9728 (section 3.1) has the metadata of MCP_URL."""
+        if self.mcp_url is None:
+            return None
+        path = urlsplit(self.mcp_url).path
+        return f"{self.mcp_url.removesuffix(path)}/.well-known/oauth-protected-resource{path}"
 
     @property
     def described_origins(self) -> str:

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 
+from errors import INVALID, ValidationFailed, validated
 from parameters import BulkSelection, Selection, names_of
 
 Parameters = TypeVar("Parameters", bound=Selection)
@@ -21,10 +20,7 @@ def read(model: type[Parameters], query: QueryParams) -> Parameters:
     given: dict[str, Any] = {name: value for name, value in query.multi_items() if value}
     if tags := [tag for tag in query.getlist("tag") if tag]:
         given["tag"] = tags
-    try:
-        return model.model_validate(given)
-    except ValidationError as error:
-        raise _refused(*error.errors()) from None
+    return validated(model, given, "query")
 
 
 def read_in_full(query: QueryParams) -> BulkSelection:
@@ -35,9 +31,5 @@ def read_in_full(query: QueryParams) -> BulkSelection:
     once = [name for name in names if name != "tag"]
     is_empty = any(not value for _, value in given)
     if None in names or len(once) != len(set(once)) or is_empty:
-        raise _refused({"loc": ("others",), "type": "others", "input": None})
+        raise ValidationFailed(INVALID["query", "others"])
     return selection
-
-
-def _refused(*faults: Mapping[str, Any]) -> RequestValidationError:
-    return RequestValidationError([{**fault, "loc": ("query", *fault["loc"])} for fault in faults])

@@ -19,7 +19,7 @@ from httpx2 import Response
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlmodel import Session, SQLModel
-from users import OWNER, SECRET, bearer
+from users import MCP_URL, OWNER, SECRET, bearer
 
 from settings import Settings, database_url, get_settings
 
@@ -29,6 +29,7 @@ for name in Settings.model_fields:
     os.environ.pop(name.upper(), None)
 Settings.model_config["env_file"] = None
 os.environ["BETTER_AUTH_SECRET"] = SECRET
+os.environ["MCP_URL"] = MCP_URL
 
 # The app's modules read the settings when they are imported.
 

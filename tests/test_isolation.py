@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from assistant import call, rpc
 from endpoints import ENDPOINTS, TASKS, Endpoint, each_endpoint, each_endpoint_of_one_task
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
@@ -12,7 +13,7 @@ from fastapi.testclient import TestClient
 from sent_sql import each_of, noting, owners_in
 from sqlalchemy import Column, Engine, MetaData, Table, func, insert, literal, select
 from sqlmodel import Session
-from users import OWNER, SOMEONE_ELSE
+from users import OWNER, SOMEONE_ELSE, bearer
 
 import main
 from auth import get_current_user
@@ -33,7 +34,11 @@ OPEN = {
     "/docs": "shows the description",
     "/docs/swagger-ui-bundle.js": "is a part of that page",
     "/docs/swagger-ui.css": "is a part of that page",
+    "/.well-known/oauth-protected-resource": "tells clients of /mcp where to get a token",
+    "/.well-known/oauth-protected-resource/mcp": "tells them the same",
 }
+# What `CALLS` below keep under the same rules.
+TOOLS = ("POST", "/mcp")
 
 
 def test_every_route_is_under_the_rules_for_all_endpoints_or_open_for_a_reason() -> None:
@@ -43,7 +48,7 @@ def test_every_route_is_under_the_rules_for_all_endpoints_or_open_for_a_reason()
         for method in route.methods or ()
     }
 
-    under_the_rules = {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
+    under_the_rules = {TOOLS, *((endpoint.method, endpoint.path) for endpoint in ENDPOINTS)}
     unknown = [
         f"{method} {path}: add it to ENDPOINTS (endpoints.py), or to OPEN with its reason"
         for method, path in sorted(routes - under_the_rules)
@@ -60,6 +65,14 @@ def test_every_route_of_a_user_asks_who_is_calling_and_whose_the_path_is() -> No
             calls = set(calls_of(route.dependant))
 
             assert {own_tasks, get_current_user} <= calls, f"{route.path_format}: {calls}"
+
+
+def test_the_route_of_the_tools_asks_who_is_calling() -> None:
+    [route] = [
+        route for route in iter_route_contexts(main.app.routes) if route.path_format == TOOLS[1]
+    ]
+
+    assert get_current_user in set(calls_of(route.dependant))
 
 
 def calls_of(dependant: Dependant) -> Iterator[Callable[..., Any] | None]:
@@ -268,3 +281,69 @@ def test_values_never_become_a_part_of_the_statement(
     task = load(response.json()["data"]["id"])
     assert task is not None
     assert task.title == title
+
+
+# --- the statements of the tools ---
+
+CALLS: dict[str, dict[str, Any]] = {
+    "add_task": {"title": "Read a book"},
+    "list_tasks": {"status": "pending", "tag": "home", "search": "x"},
+    "complete_task": {},
+    "update_task": {"title": "Read a book"},
+    "delete_task": {},
+}
+each_call = pytest.mark.parametrize(("tool", "arguments"), CALLS.items(), ids=list(CALLS))
+
+
+def test_every_tool_is_called_below(alice: TestClient) -> None:
+    tools = rpc(alice, "tools/list").json()["result"]["tools"]
+
+    assert [tool["name"] for tool in tools] == list(CALLS)
+
+
+@each_call
+def test_a_tool_sends_one_statement_that_is_scoped_to_the_tokens_user(
+    alice: TestClient,
+    stored: Callable[..., Task],
+    statements: list[str],
+    tool: str,
+    arguments: dict[str, Any],
+) -> None:
+    task = stored()
+    statements.clear()
+    foreign = {"user_id": SOMEONE_ELSE, "owner": SOMEONE_ELSE}
+
+    result = call(alice, tool, task_id=task.id, **foreign, **arguments).json()["result"]
+
+    assert result["isError"] is False
+    [sql] = statements
+    assert owners_in(sql) == [repr(OWNER)]
+    assert SOMEONE_ELSE not in sql
+
+
+@pytest.mark.parametrize("tool", ["complete_task", "update_task", "delete_task"])
+def test_a_tool_does_not_ask_for_a_task_of_somebody_else_in_another_way(
+    alice: TestClient, stored: Callable[..., Task], statements: list[str], tool: str
+) -> None:
+    theirs = stored(user_id=SOMEONE_ELSE)
+    statements.clear()
+
+    result = call(alice, tool, task_id=theirs.id, title="Mine").json()["result"]
+
+    assert result["content"] == [{"type": "text", "text": "Task not found"}]
+    [sql] = statements
+    assert owners_in(sql) == [repr(OWNER)]
+
+
+@pytest.mark.without_sql
+@each_call
+def test_nothing_is_sent_for_a_tool_whose_caller_or_arguments_are_refused(
+    client: TestClient, statements: list[str], tool: str, arguments: dict[str, Any]
+) -> None:
+    unknown = call(client, tool, task_id=1, **arguments)
+    client.headers.update(bearer())
+    refused = call(client, tool, task_id="x", title="", priority="x")
+
+    assert unknown.status_code == 401
+    assert refused.json()["result"]["isError"] is True
+    assert statements == []

@@ -55,6 +55,20 @@ WRONG = [
             f"{'9' * 5000}:{PASSWORD}",
         )
     ),
+    *(
+        ("MCP_URL", value)
+        for value in (
+            *("api.example.com/mcp", "ftp://api.example.com/mcp", "https:///mcp", "/mcp"),
+            *("http://api.example.com/mcp", "http://localhost.example/mcp", "http://127.0.0.2/mcp"),
+            *("https://api.example.com", "https://api.example.com/mcp/x", "https://mcp"),
+            *("https://api.example.com/xmcp", "https://api.example.com/MCP"),
+            *("https://api.example.com/mcp//", "https://api.example.com//mcp"),
+            *("https://api.example.com/mcp?", "https://api.example.com/mcp?x=1"),
+            *("https://api.example.com/mcp#", "https://api.example.com/x?/mcp"),
+            *(f"https://alice:{PASSWORD}@api.example.com/mcp", "https://@api.example.com/mcp"),
+            *('https://api.example.com/"/mcp', "https://ex\u00e4mple.com/mcp", "https://a b/mcp"),
+        )
+    ),
     ("BETTER_AUTH_URL", "http://app.example:port"),
     ("BETTER_AUTH_URL", "http://app.example:70000"),
     ("BETTER_AUTH_URL", "http://[app.example"),

@@ -26,6 +26,7 @@ class UnverifiedToken:
 
     algorithm: str
     key_id: str  # empty if the header has none
+    has_type: bool
     claims: dict[str, Any]
     signing_input: bytes
     signature: bytes
@@ -51,7 +52,9 @@ def parse(text: str) -> UnverifiedToken:
     if "crit" in header or "b64" in header:
         raise TokenRefused("with a critical extension")
     signing_input = f"{parts[1]}.{parts[2]}".encode()
-    return UnverifiedToken(algorithm, key_id or "", claims, signing_input, signature)
+    return UnverifiedToken(
+        algorithm, key_id or "", "typ" in header, claims, signing_input, signature
+    )
 
 
 def _object_in(part: str) -> dict[str, Any]:

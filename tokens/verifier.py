@@ -30,6 +30,7 @@ class VerifiedToken:
     email: str | None
     expires: float
     key: PublicKey | None  # None if a shared secret verified the token
+    is_for_api: bool  # or for the tools alone
 
 
 class TokenVerifier:
@@ -40,10 +41,12 @@ class TokenVerifier:
         self._key_server = KeyServer(settings.jwks_url)
         self._issuer = settings.issuer
         self._audience = settings.audience
+        self._oauth_issuer = settings.better_auth_base_url
+        self._mcp_url = settings.mcp_url
         self._verified: dict[str, VerifiedToken] = {}
 
-    async def verify(self, text: str) -> VerifiedToken:
-        """Parse and verify a token.
+    async def verify(self, text: str, *, for_tools: bool = False) -> VerifiedToken:
+        """Parse and verify a token. An OAuth token is valid for the tools alone.
 
         Raises `TokenRefused` if the token is not valid, for whatever reason, and `KeysUnavailable`
         if the key that the token names cannot be fetched.
@@ -52,22 +55,26 @@ class TokenVerifier:
         if verified is not None and verified.key:
             self._key_server.refresh()
         if verified is not None and self._is_still_valid(verified):
+            _check_use(is_for_api=verified.is_for_api, for_tools=for_tools)
             return verified
         token = parse(text)
         # Check claims before the signature, so that only plausible tokens cause a fetch of keys.
         user_id = _subject_of(token.claims)
         _check_claims(token.claims)
         key = None
+        is_for_api = True
         if token.algorithm == "HS256":
             self._check_shared_secrets(token)
         elif token.algorithm in ALGORITHMS:
-            self._check_front_end(token.claims)
+            is_for_api = self._is_for_api(token)
+            _check_use(is_for_api=is_for_api, for_tools=for_tools)
             key = await self._key_server.signer_of(token, user_id)
         else:
             raise TokenRefused(f"signed with {token.algorithm[:16]!r}, which is not set up")
         email, expires = token.claims.get("email"), token.claims.get("exp", inf)
         email = email if isinstance(email, str) else None
-        verified = self._verified[text] = VerifiedToken(user_id, email, expires, key)
+        verified = VerifiedToken(user_id, email, expires, key, is_for_api)
+        self._verified[text] = verified
         if len(self._verified) > VERIFIED_TOKENS_MAX:
             del self._verified[next(iter(self._verified))]
         return verified
@@ -84,19 +91,36 @@ class TokenVerifier:
                 "bad signature: is BETTER_AUTH_SECRET, or BETTER_AUTH_SECRETS, the front end's?"
             )
 
-    def _check_front_end(self, claims: dict[str, Any]) -> None:
-        if "exp" not in claims:
+    def _is_for_api(self, token: UnverifiedToken) -> bool:
+        """Tell the front end's own token from an OAuth token, which says that it is for MCP_URL.
+
+        Raises `TokenRefused` if the token says neither.
+        """
+        if "exp" not in token.claims:
             raise TokenRefused("no expiry")
-        issuer, audience = claims.get("iss"), claims.get("aud")
-        if issuer != self._issuer:
+        issuer, audience = token.claims.get("iss"), token.claims.get("aud")
+        audiences = audience if isinstance(audience, list) else [audience]
+        if issuer == self._issuer and self._audience in audiences:
+            return True
+        may_be_oauth = self._mcp_url is not None and issuer == self._oauth_issuer
+        if issuer != self._issuer and not may_be_oauth:
             raise TokenRefused(f"wrong issuer: {issuer!r:.100}, not {self._issuer!r}")
-        if self._audience not in (audience if isinstance(audience, list) else [audience]):
-            raise TokenRefused(f"wrong audience: {audience!r:.100}, not {self._audience!r}")
+        if not may_be_oauth or self._mcp_url not in audiences:
+            expected = self._mcp_url if may_be_oauth else self._audience
+            raise TokenRefused(f"wrong audience: {audience!r:.100}, not {expected!r}")
+        if not token.has_type:
+            raise TokenRefused("an OAuth token without a type")
+        return False
 
 
 @lru_cache(maxsize=1)
 def verifier_of(settings: Settings) -> TokenVerifier:
     return TokenVerifier(settings)
+
+
+def _check_use(*, is_for_api: bool, for_tools: bool) -> None:
+    if not (is_for_api or for_tools):
+        raise TokenRefused("an OAuth token: it opens MCP_URL alone")
 
 
 def _subject_of(claims: dict[str, Any]) -> str:

@@ -91,7 +91,8 @@ def run(image: Image, tmp_path: Path) -> Iterator[Run]:
 def test_the_image_holds_the_code_that_runs_and_nothing_else(image: Image) -> None:
     held = {path.relative_to(image.root / "app") for path in (image.root / "app").rglob("*.*")}
 
-    modules = [*ROOT.glob("*.py"), ROOT / "requirements.txt", ROOT / "migrations/script.py.mako"]
+    modules = [*ROOT.glob("*.py"), ROOT / "migrations/script.py.mako"]
+    modules += [ROOT / "requirements.txt", ROOT / "requirements-mcp.txt"]
     modules += [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
     assert {path for path in held if path.suffix != ".pyc"} == {
         path.relative_to(ROOT) for path in modules
@@ -198,7 +199,8 @@ def test_every_package_has_a_wheel_for_the_images_python(tmp_path: Path, machine
         [
             *(sys.executable, "-m", "pip", "install", "--dry-run", "--quiet"),
             *("--ignore-installed", "--only-binary=:all:", f"--target={tmp_path}"),
-            *(f"--python-version={version}", *platforms, "-r", "requirements.txt"),
+            *(f"--python-version={version}", *platforms),
+            *("-r", "requirements.txt", "-r", "requirements-mcp.txt"),
         ],
         cwd=ROOT,
         capture_output=True,

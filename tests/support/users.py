@@ -5,6 +5,8 @@ from typing import Any
 from jose import jwt
 
 SECRET = "a-secret-of-the-tests-with-32-bytes"
+# The setting of the tests: the app that they assemble has /mcp.
+MCP_URL = "http://localhost:8000/mcp"
 # Of a role of the database; nothing may tell it.
 PASSWORD = "hunter2"
 OWNER = "user_alice"
