@@ -27,6 +27,9 @@ METHODS = {
     "/docs/swagger-ui.css": {"GET", "HEAD"},
     "/docs/swagger-ui-bundle.js": {"GET", "HEAD"},
     "/openapi.json": {"GET", "HEAD"},
+    "/mcp": {"POST"},
+    "/.well-known/oauth-protected-resource": {"GET"},
+    "/.well-known/oauth-protected-resource/mcp": {"GET"},
 }
 for endpoint in ENDPOINTS:
     METHODS.setdefault(endpoint.url().partition("?")[0], set()).add(endpoint.method)
