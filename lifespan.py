@@ -59,6 +59,12 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             settings.jwks_url,
             settings.described_origins,
         )
+        if settings.mcp_url:
+            settings_log.info(
+                "Assistants: at %s, with OAuth tokens of %s too",
+                settings.mcp_url,
+                settings.better_auth_base_url,
+            )
     if database.get_db not in app.dependency_overrides:
         log.info("Database: %s", database.describe(database.engine))
         is_told = advice.place() and settings.database_is_default

@@ -83,7 +83,7 @@ def _is_no_handshake(record: logging.LogRecord) -> bool:
 
 
 # What is shown of a path that is not there. Any other segment may be a user's id.
-SHOWN_SEGMENTS = frozenset({"", "api", "tasks", "stats", "complete", "mcp"})
+SHOWN_SEGMENTS = frozenset({"", "api", "tasks", "stats", "complete"})
 SEGMENTS_MAX = 8
 
 

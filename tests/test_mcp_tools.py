@@ -90,16 +90,15 @@ def test_the_tools_say_what_they_do_to_tasks(assistant: Assistant) -> None:
 
 
 HINTS = ("read_only_hint", "destructive_hint", "idempotent_hint", "open_world_hint")
+FIELDS = {"title", "description", "priority", "due_date", "tags", "recurrence", "remind_at"}
 ARGUMENTS = {
-    "add_task": {"title", "description", "priority", "due_date", "tags"},
+    "add_task": FIELDS,
     "list_tasks": {
         *("status", "search", "priority", "tag", "due_before", "due_after"),
         *("sort", "order", "limit", "cursor"),
     },
     "complete_task": {"task_id", "completed"},
-    "update_task": {
-        *("task_id", "title", "description", "completed", "priority", "due_date", "tags"),
-    },
+    "update_task": FIELDS | {"task_id", "completed"},
     "delete_task": {"task_id"},
 }
 REQUIRED = {
@@ -139,6 +138,8 @@ def test_a_task_is_added(assistant: Assistant, load: Callable[[int], Task | None
         "priority": "HIGH",
         "due_date": "2026-12-01T09:00+01:00",
         "tags": ["shopping", "shopping"],
+        "recurrence": {"pattern": "Weekly"},
+        "remind_at": "2026-12-01T07:00Z",
     }
 
     content = assistant.content("add_task", **new)
@@ -153,6 +154,7 @@ def test_a_task_is_added(assistant: Assistant, load: Callable[[int], Task | None
     }
     assert (task.user_id, task.priority, task.tags) == (OWNER, "high", ["shopping"])
     assert task.due_date == "2026-12-01T08:00:00Z"
+    assert content["task"]["recurrence"] == {"pattern": "weekly", "interval": 1, "end_date": None}
 
 
 def test_tasks_are_listed_newest_first_a_page_at_a_time(
@@ -311,6 +313,7 @@ def test_an_answer_meets_its_schema_and_stands_in_one_text_too(
 # --- what the tools refuse ---
 
 
+@pytest.mark.without_sql
 @pytest.mark.parametrize(
     ("tool", "arguments", "text"),
     [
@@ -319,6 +322,8 @@ def test_an_answer_meets_its_schema_and_stands_in_one_text_too(
         ("add_task", {"title": "x\0"}, TITLES),
         ("add_task", {"title": 1, "tags": [""]}, TITLES),
         ("add_task", {"title": "x", "due_date": "soon"}, INVALID["body", "due_date"]),
+        ("add_task", {"title": "x", "recurrence": "daily"}, INVALID["body", "recurrence"]),
+        ("update_task", {"task_id": 1, "remind_at": "noon"}, INVALID["body", "remind_at"]),
         ("list_tasks", {"status": "done"}, INVALID["query", "filter"]),
         ("list_tasks", {"status": ["all"]}, INVALID["query", "filter"]),
         ("list_tasks", {"priority": 1, "tag": 1}, INVALID["query", "priority"]),
@@ -352,7 +357,7 @@ def test_an_answer_meets_its_schema_and_stands_in_one_text_too(
     ids=str,
 )
 def test_what_the_api_refuses_is_refused_in_its_words(
-    alice: TestClient, task: Task, tool: str, arguments: dict[str, Any], text: str
+    alice: TestClient, tool: str, arguments: dict[str, Any], text: str
 ) -> None:
     assistant = Assistant(alice, ERAS[0])
 

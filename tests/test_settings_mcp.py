@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
+from log_lines import kept_lines
 from processes import start_python
 from users import MCP_URL
 
+import main
 from settings import get_settings
 
 
@@ -94,3 +97,13 @@ def test_the_package_may_be_missing_where_the_setting_is(app_folder: Path) -> No
     output, errors = python.communicate()
 
     assert (python.returncode, output, errors) == (0, "", "")
+
+
+@pytest.mark.usefixtures("no_tasks")
+def test_the_start_says_where_assistants_are_and_who_signs_their_tokens() -> None:
+    with kept_lines("tasks.settings") as lines, TestClient(main.app):
+        pass
+
+    assert lines[-1] == (
+        f"Assistants: at {MCP_URL}, with OAuth tokens of http://localhost:3000/api/auth too"
+    )
