@@ -2,12 +2,13 @@
 
 from uuid import uuid4
 
+from assistant import call
 from cluster import Database
 from collector import Collector
 from endpoints import ENDPOINTS
 from fixtures import RunService
 from log_lines import DESCRIPTION, QUOTING_TRIGGER, TITLE, create
-from users import OWNER, SECRET, bearer, token_for
+from users import MCP_URL, OWNER, SECRET, bearer, token_for
 
 
 def test_spans_name_the_route_and_quote_nothing(
@@ -50,6 +51,7 @@ def test_no_span_and_no_metric_tells_whose_tasks_were_asked_for_or_how(
         run_service(
             NEON_DATABASE_URL=database.url(),
             OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
+            MCP_URL=MCP_URL,
         ) as service,
     ):
         client = service.wait_until_started().client
@@ -61,12 +63,15 @@ def test_no_span_and_no_metric_tells_whose_tasks_were_asked_for_or_how(
         client.get(f"/api/{user_id}/nothing?{DESCRIPTION}&{token}", headers=headers)
         client.request("PURGE", f"/api/{user_id}/tasks", headers=headers)
         client.post(f"/api/{user_id}/tasks", content="{", headers=headers)
+        client.headers.update(headers)
+        for tool in ("add_task", "qu3ry"):
+            call(client, tool, title=DESCRIPTION, due_date=token)
         service.process.terminate()  # a stop sends what is left
         service.process.wait(timeout=10)
 
     assert {"GET", "HTTP /api/{user_id}/tasks"} | {
         f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS
-    } <= collector.span_names()
+    } | {"POST /mcp"} <= collector.span_names()
     assert {"fastapi.dependencies", "fastapi.endpoint"} <= collector.span_names()
     urls = {
         (attribute.key, attribute.value.string_value)
