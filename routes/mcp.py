@@ -115,18 +115,24 @@ async def list_tasks(tasks: OwnTasks, arguments: Arguments) -> Content:
 
 
 async def complete_task(tasks: OwnTasks, arguments: Arguments) -> Content:
-    """Mark a task as completed, or as pending if completed is false. Returns the task."""
+    """Mark a task as completed, or as pending if completed is false. Returns the task, and as
+    next_task the one that follows a recurring task.
+    """
     task_id = task_id_in(arguments)
     wanted = validated(TaskCompletion, {"completed": True, **arguments}, "body")
-    task = found(await tasks.update(task_id, wanted.model_dump()))
-    return told(task, "completed" if task.completed else "pending")
+    task, next_task = found(await tasks.update(task_id, wanted.model_dump()))
+    status = "completed" if task.completed else "pending"
+    return {**told(task, status), "next_task": next_task and shown(next_task)}
 
 
 async def update_task(tasks: OwnTasks, arguments: Arguments) -> Content:
-    """Change the fields of a task that are given; the others stay. Returns the task."""
+    """Change the fields of a task that are given; the others stay. Returns the task, and as
+    next_task the one that follows a recurring task which was completed.
+    """
     task_id = task_id_in(arguments)
     changes = validated(TaskUpdate, arguments, "body")
-    return told(found(await tasks.update(task_id, changes.changes())), "updated")
+    task, next_task = found(await tasks.update(task_id, changes.changes()))
+    return {**told(task, "updated"), "next_task": next_task and shown(next_task)}
 
 
 async def delete_task(tasks: OwnTasks, arguments: Arguments) -> Content:
@@ -199,6 +205,7 @@ def list_arguments() -> dict[str, Any]:
 TASK = schema_of(Task)
 del TASK["properties"]["user_id"]
 TASK["required"].remove("user_id")
+NEXT_TASK = {"anyOf": [TASK, {"type": "null"}]}
 
 Act = Callable[[OwnTasks, Arguments], Awaitable[Content]]
 READ_ONLY = ToolAnnotations(
@@ -244,14 +251,14 @@ TOOLS = [
         complete_task,
         "Complete a task",
         schema_of(CompletionOfOneTask),
-        outcome_of("completed", "pending", task=TASK),
+        outcome_of("completed", "pending", task=TASK, next_task=NEXT_TASK),
         SETTING,
     ),
     described(
         update_task,
         "Change a task",
         schema_of(ChangesOfOneTask),
-        outcome_of("updated", task=TASK),
+        outcome_of("updated", task=TASK, next_task=NEXT_TASK),
         DESTRUCTIVE,
     ),
     described(delete_task, "Delete a task", schema_of(OneTask), outcome_of("deleted"), DESTRUCTIVE),

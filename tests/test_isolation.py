@@ -321,6 +321,25 @@ def test_a_tool_sends_one_statement_that_is_scoped_to_the_tokens_user(
     assert SOMEONE_ELSE not in sql
 
 
+@pytest.mark.parametrize("tool", ["complete_task", "update_task"])
+def test_a_tool_sends_what_the_api_sends_about_a_successor(
+    alice: TestClient, stored: Callable[..., Task], statements: list[str], tool: str
+) -> None:
+    path = "/complete" if tool == "complete_task" else ""
+    first, second = (stored(recurrence=DAILY) for _ in range(2))
+    statements.clear()
+    alice.patch(f"{TASKS}/{first.id}{path}", json={"completed": True})
+    of_the_api = len(statements)
+
+    result = call(alice, tool, task_id=second.id, completed=True).json()["result"]
+
+    assert result["structuredContent"]["next_task"]
+    of_the_tool = statements[of_the_api:]
+    assert len(of_the_tool) == of_the_api
+    for sql in each_of(of_the_tool):
+        assert set(owners_in(sql)) == {repr(OWNER)}, sql
+
+
 @pytest.mark.parametrize("tool", ["complete_task", "update_task", "delete_task"])
 def test_a_tool_does_not_ask_for_a_task_of_somebody_else_in_another_way(
     alice: TestClient, stored: Callable[..., Task], statements: list[str], tool: str

@@ -242,6 +242,7 @@ def test_a_task_is_set_to_completed_or_pending_however_often(
         "status": status,
         "title": "Buy groceries",
         "task": told(task),
+        "next_task": None,
     }
     first["task"]["updated_at"] = second["task"]["updated_at"]
     assert first == second
@@ -264,8 +265,31 @@ def test_the_fields_of_a_task_that_are_given_are_changed(
         "status": "updated",
         "title": "Buy bread",
         "task": told(task),
+        "next_task": None,
     }
     assert (task.user_id, task.description, task.tags) == (OWNER, "Milk", [])
+
+
+@pytest.mark.parametrize("tool", ["complete_task", "update_task"])
+def test_a_recurring_task_that_is_completed_is_told_with_what_follows_it(
+    assistant: Assistant,
+    stored: Callable[..., Task],
+    load: Callable[[int], Task | None],
+    tool: str,
+) -> None:
+    task_id = stored(recurrence={"pattern": "daily", "interval": 1, "end_date": None}).id
+    assert task_id
+
+    first = assistant.content(tool, task_id=task_id, completed=True)
+    again = assistant.content(tool, task_id=task_id, completed=True)
+    back = assistant.content(tool, task_id=task_id, completed=False)
+
+    assert first["task"]["completed"] is True
+    assert first["next_task"] == again["next_task"]
+    assert first["next_task"]["title"] == "Buy groceries"
+    assert first["next_task"].keys() == first["task"].keys()
+    assert back["next_task"] is None
+    assert load(first["next_task"]["id"]) is None
 
 
 def test_an_update_without_a_field_changes_nothing(assistant: Assistant, task: Task) -> None:
@@ -292,7 +316,7 @@ def test_an_answer_meets_its_schema_and_stands_in_one_text_too(
     assistant: Assistant, stored: Callable[..., Task]
 ) -> None:
     """The client validates what it is given, once it has the schemas."""
-    task_id = stored().id
+    task_id = stored(recurrence={"pattern": "daily", "interval": 1, "end_date": None}).id
 
     async def use_all(client: Client) -> list[Any]:
         await client.list_tools()
@@ -300,7 +324,7 @@ def test_an_answer_meets_its_schema_and_stands_in_one_text_too(
             "add_task": {"title": "Read a book"},
             "list_tasks": {},
             "complete_task": {"task_id": task_id},
-            "update_task": {"task_id": task_id, "due_date": "2026-12-01"},
+            "update_task": {"task_id": task_id, "due_date": "2026-12-01", "completed": True},
             "delete_task": {"task_id": task_id},
         }
         return [await client.call_tool(tool, arguments) for tool, arguments in calls.items()]
