@@ -68,7 +68,7 @@ app.include_router(tasks.router)
 app.include_router(health.router)
 app.include_router(docs.router)
 if get_settings().mcp_url:
-    # The package takes 0.8 s to load.
+    # The package takes half a second of CPU to load, and 20 MB.
     from routes import mcp
 
     app.include_router(mcp.router)

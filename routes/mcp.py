@@ -46,7 +46,7 @@ from queries import OwnTasks
 from routes.answers import JSON
 from routes.dependencies import GivenExecutor
 from routes.tasks import found
-from schemas import Task, TaskCompletion, TaskCreate, TaskId, TaskRow, TaskUpdate
+from schemas import Completed, Task, TaskCreate, TaskId, TaskRow, TaskUpdate
 from settings import get_settings
 
 # Its lines are noise at INFO: one for the start and one for the end of each request.
@@ -72,8 +72,10 @@ class ChangesOfOneTask(TaskUpdate, OneTask):
     """The fields to change. What is left out stays as it is."""
 
 
-class CompletionOfOneTask(TaskCompletion, OneTask):
-    """Whether the task is to be completed: true unless given."""
+class CompletionOfOneTask(OneTask):
+    """Whether the task is to be completed."""
+
+    completed: Completed = Field(default=True, description="true unless given.")
 
 
 # --- what the tools do; the docstrings are published ---
@@ -119,8 +121,8 @@ async def complete_task(tasks: OwnTasks, arguments: Arguments) -> Content:
     next_task the one that follows a recurring task.
     """
     task_id = task_id_in(arguments)
-    wanted = validated(TaskCompletion, {"completed": True, **arguments}, "body")
-    task, next_task = found(await tasks.update(task_id, wanted.model_dump()))
+    wanted = validated(CompletionOfOneTask, arguments, "body")
+    task, next_task = found(await tasks.update(task_id, {"completed": wanted.completed}))
     status = "completed" if task.completed else "pending"
     return {**told(task, status), "next_task": next_task and shown(next_task)}
 
