@@ -43,7 +43,7 @@ from key_server import KeyServer  # noqa: E402
 from log_lines import QUOTING_TRIGGER, kept_lines  # noqa: E402
 from openapi_document import Document  # noqa: E402
 from overload import Overload, overloading  # noqa: E402
-from partitions import PARTITIONED, partition  # noqa: E402
+from partitions import partition  # noqa: E402
 from processes import copy_app  # noqa: E402
 from sent_sql import sent_by  # noqa: E402
 from service import UVICORN, Server, Service  # noqa: E402
@@ -89,11 +89,11 @@ def _own_schema(url: URL) -> Iterator[URL]:
         engine.dispose()
 
 
-@pytest.fixture(scope="session", params=["postgresql", PARTITIONED, "sqlite", BY_FASTAPI])
+@pytest.fixture(scope="session")
 def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
-    """The app's engine, on each of the two databases in turn; see `layers.is_meant`."""
+    """The app's engine, on each of the databases in turn that `layers.databases` names."""
     if request.param in {"sqlite", BY_FASTAPI}:
         url = make_url(f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'tasks.db'}")
     else:

@@ -56,15 +56,14 @@ settings.load_profile("full")
 LEFT_OUT = pytest.StashKey[int]()
 
 
-def is_meant(item: pytest.Item) -> bool:
-    """Whether the test is to run on this database of the fixture `engine`."""
-    on = _parameters(item).get("engine", "sqlite")
-    file = item.path.name
-    if on == BY_FASTAPI:
-        return file.startswith(BY_FASTAPI_TOO)
-    if item.get_closest_marker("without_sql") or file.startswith(ON_SQLITE_ALONE):
-        return bool(on == "sqlite")
-    return on != PARTITIONED or file.startswith(ON_PARTITIONS)
+def databases(test: pytest.Item) -> list[str]:
+    """The parameters of the fixture `engine` with which the test is to run."""
+    file = test.path.name
+    by_fastapi = [BY_FASTAPI] if file.startswith(BY_FASTAPI_TOO) else []
+    if test.get_closest_marker("without_sql") or file.startswith(ON_SQLITE_ALONE):
+        return ["sqlite", *by_fastapi]
+    on_partitions = [PARTITIONED] if file.startswith(ON_PARTITIONS) else []
+    return ["postgresql", *on_partitions, "sqlite", *by_fastapi]
 
 
 def is_quick(item: pytest.Item) -> bool:
@@ -109,14 +108,32 @@ def refuse_missing_revision() -> None:
     engine.dispose()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    test = metafunc.definition
+    has_own = hasattr(metafunc.module, "engine")
+    if "engine" in metafunc.fixturenames and not has_own and not _names_databases(test):
+        # Tests that would be left out are not even made, which takes a second in each worker.
+        on = ["sqlite"] if metafunc.config.option.quick else databases(test)
+        metafunc.parametrize("engine", on, indirect=True, scope="session")
+
+
+def _names_databases(test: pytest.Item) -> bool:
+    return any(mark.args[0] == "engine" for mark in test.iter_markers("parametrize"))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    items[:] = filter(is_meant, items)
     items.sort(key=lambda item: item.get_closest_marker("waits") is None)
     if config.option.quick:
         quick = [*filter(is_quick, items)]
-        config.stash[LEFT_OUT] = len(items) - len(quick)
+        config.stash[LEFT_OUT] = sum(map(_runs, items)) - len(quick)
         items[:] = quick
+
+
+def _runs(item: pytest.Item) -> int:
+    """How often `make test` runs what `--quick` runs at most once."""
+    is_chosen_here = "engine" in _parameters(item) and not _names_databases(item)
+    return len(databases(item)) if is_chosen_here else 1
 
 
 @pytest.hookimpl(wrapper=True)
