@@ -11,11 +11,12 @@ FOLDERS = ("routes", "sql", "driver", "tokens", "migrations")
 
 
 def copy_app(folder: Path) -> Path:
-    """Copy the app's modules to where no `.env` and no database lie about."""
-    for name in FOLDERS:
-        shutil.copytree(ROOT / name, folder / name)
+    """Copy the app's modules to where no `.env` and no database lie about, as compiled here."""
+    for name in (*FOLDERS, "__pycache__"):
+        # What other workers of pytest-xdist compile at this moment has a name for the moment.
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.pyc.*"))
     for module in ROOT.glob("*.py"):
-        shutil.copy(module, folder)
+        shutil.copy2(module, folder)  # with its time, by which Python knows what is compiled
     return folder
 
 
