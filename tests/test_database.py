@@ -428,7 +428,7 @@ def test_a_thread_does_not_wait_for_a_silent_server_for_ever(
 def test_requests_that_waited_for_a_turn_wait_for_the_database_on_the_event_loop(
     hasty: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "WORK_SECONDS", 30)  # connecting may take a second
+    monkeypatch.setattr(executors, "WORK_SECONDS", 30)  # connecting may take a second
     threads: set[threading.Thread] = set()
 
     async def send_twice_as_many_as_there_are_connections() -> None:

@@ -7,8 +7,7 @@ from endpoints import TASKS
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
-import database
-from driver import postgres
+from driver import executors, postgres
 from models import Task
 
 # After an update, PostgreSQL computes for about two seconds without looking for a timeout.
@@ -27,7 +26,7 @@ def late_updates(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     with engine.connect() as connection:
         connection.exec_driver_sql(END_LATE)
     monkeypatch.setattr(postgres, "STATEMENT_SECONDS", 0.5)
-    monkeypatch.setattr(database, "WORK_SECONDS", 30)
+    monkeypatch.setattr(executors, "WORK_SECONDS", 30)
     yield
     monkeypatch.undo()
     with engine.connect() as connection:
