@@ -9,9 +9,14 @@ import httpx2
 import pytest
 from answers import refusal
 from cluster import Cluster, Database
-from fixtures import RunService
-from service import Service
+from endpoints import ORIGIN
+from fastapi.testclient import TestClient
+from log_lines import kept_lines
 from users import OWNER, bearer
+
+import database as app_database
+import main
+from settings import database_url
 
 MEMO = "\N{MEMO}"
 TEXTS = ["Zoë", "牛乳", MEMO, f"Zoë {MEMO} e\N{COMBINING ACUTE ACCENT} \N{ZERO WIDTH JOINER}"]
@@ -19,46 +24,53 @@ TEXTS = ["Zoë", "牛乳", MEMO, f"Zoë {MEMO} e\N{COMBINING ACUTE ACCENT} \N{ZE
 
 @dataclass
 class Deployment:
-    service: Service
+    client: TestClient
     database: Database
+    errors: list[str]
 
     def call(self, method: str, path: str = "", body: object = None) -> httpx2.Response:
         return self.of(OWNER, method, path, body)
 
     def of(self, user: str, method: str, path: str = "", body: object = None) -> httpx2.Response:
         url = f"/api/{quote(user)}/tasks{path}"
-        return self.service.client.request(method, url, json=body, headers=bearer(user))
+        return self.client.request(method, url, json=body, headers=bearer(user))
 
     def titles(self) -> set[str]:
         return {task["title"] for task in self.call("GET").json()["data"]}
 
 
 @contextmanager
-def deployed(
-    cluster: Cluster,
-    run_service: RunService,
-    encoding: str,
-    options: str = "",
-    **environment: str,
-) -> Iterator[Deployment]:
-    database = Database(cluster, encoding)
-    with run_service(NEON_DATABASE_URL=database.url() + options, **environment) as service:
-        service.wait_until_started()
-        yield Deployment(service, database)
-    assert "Crash" not in service.log()
+def deployed(database: Database, options: str = "", **environment: str) -> Iterator[Deployment]:
+    """The app of this process on the database, with what libpq reads in its environment."""
+    with pytest.MonkeyPatch.context() as patch, kept_lines("tasks.errors") as errors:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        engine = app_database.make_engine(database_url(database.url() + options))
+        patch.setattr(app_database, "engine", engine)
+        with TestClient(main.app, headers={"Origin": ORIGIN}) as client:
+            yield Deployment(client, database, errors)
+    assert not any("Crash" in line for line in errors)
 
 
 @pytest.fixture(scope="module", params=["LATIN1", "EUC_JP"])
-def of_few_characters(
-    request: pytest.FixtureRequest, cluster: Cluster, run_service: RunService
-) -> Iterator[Deployment]:
-    with deployed(cluster, run_service, request.param) as deployment:
-        yield deployment
+def database_of_few_characters(request: pytest.FixtureRequest, cluster: Cluster) -> Database:
+    return Database(cluster, request.param)
 
 
 @pytest.fixture(scope="module")
-def of_bytes(cluster: Cluster, run_service: RunService) -> Iterator[Deployment]:
-    with deployed(cluster, run_service, "SQL_ASCII") as deployment:
+def database_of_bytes(cluster: Cluster) -> Database:
+    return Database(cluster, "SQL_ASCII")
+
+
+@pytest.fixture
+def of_few_characters(database_of_few_characters: Database) -> Iterator[Deployment]:
+    with deployed(database_of_few_characters) as deployment:
+        yield deployment
+
+
+@pytest.fixture
+def of_bytes(database_of_bytes: Database) -> Iterator[Deployment]:
+    with deployed(database_of_bytes) as deployment:
         yield deployment
 
 
@@ -76,13 +88,9 @@ def of_bytes(cluster: Cluster, run_service: RunService) -> Iterator[Deployment]:
     ],
 )
 def test_every_text_is_given_back_as_it_was_sent(
-    cluster: Cluster,
-    run_service: RunService,
-    encoding: str,
-    options: str,
-    environment: dict[str, str],
+    cluster: Cluster, encoding: str, options: str, environment: dict[str, str]
 ) -> None:
-    with deployed(cluster, run_service, encoding, options, **environment) as deployment:
+    with deployed(Database(cluster, encoding), options, **environment) as deployment:
         answers = [deployment.call("POST", body={"title": text}) for text in TEXTS]
         listed = deployment.titles()
         of_another = deployment.of(MEMO, "GET")
@@ -123,7 +131,7 @@ def test_a_text_that_the_database_cannot_store_is_refused(of_few_characters: Dep
     )
     assert_cannot_be_stored(of_few_characters.call("PUT", f"/{task['id']}", {"title": MEMO}))
     assert of_few_characters.call("GET", f"/{task['id']}").json()["data"] == task
-    assert "SQLSTATE 22P05" in of_few_characters.service.log()
+    assert any("SQLSTATE 22P05" in line for line in of_few_characters.errors)
 
 
 @pytest.mark.parametrize(
@@ -147,16 +155,17 @@ def test_a_text_of_too_many_bytes_is_refused(of_bytes: Deployment) -> None:
 # --- the start ---
 
 
+@pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP", "SQL_ASCII"])
 def test_the_start_warns_of_a_database_that_cannot_store_every_text(
-    of_few_characters: Deployment, of_bytes: Deployment
+    cluster: Cluster, encoding: str
 ) -> None:
-    for deployment in (of_few_characters, of_bytes):
-        ((encoding,),) = deployment.database.run("SHOW server_encoding")
-        [warning] = [line for line in deployment.service.log().splitlines() if encoding in line]
-        assert " WARNING tasks.driver " in warning
-        assert "UTF8" in warning
+    with kept_lines("tasks.driver") as warnings, deployed(Database(cluster, encoding)):
+        [warning] = warnings
+
+    assert encoding in warning
+    assert "UTF8" in warning
 
 
-def test_the_start_does_not_warn_of_utf8(cluster: Cluster, run_service: RunService) -> None:
-    with deployed(cluster, run_service, "UTF8") as deployment:
-        assert "UTF8" not in deployment.service.log()
+def test_the_start_does_not_warn_of_utf8(cluster: Cluster) -> None:
+    with kept_lines("tasks.driver") as warnings, deployed(Database(cluster)):
+        assert warnings == []
