@@ -92,14 +92,29 @@ def test_a_secret_of_white_space_is_none(environment: pytest.MonkeyPatch) -> Non
         ({"BETTER_AUTH_SECRET": "  ", "BETTER_AUTH_SECRETS": f"1:{'x' * 32}"}, []),
     ],
 )
-def test_the_start_warns_of_each_short_secret_without_its_value(
-    app_folder: Path, tmp_path: Path, settings: dict[str, str], named: list[str]
+def test_a_secret_of_fewer_than_32_characters_is_short(
+    environment: pytest.MonkeyPatch, settings: dict[str, str], named: list[str]
 ) -> None:
+    for name, value in settings.items():
+        environment.setenv(name, value)
+
+    assert [*get_settings().short_secrets()] == named
+
+
+def test_the_start_warns_of_each_short_secret_without_its_value(
+    app_folder: Path, tmp_path: Path
+) -> None:
+    settings = {"BETTER_AUTH_SECRET": "ä" * 31, "BETTER_AUTH_SECRETS": f"2:{'x' * 31},1:xyz"}
+
     with Service(app_folder, tmp_path / "log", settings) as service:
         log = service.wait_until_started().log()
 
     warned = re.findall(r"WARNING tasks\.settings (.*) has fewer than 32 characters", log)
-    assert warned == named
+    assert warned == [
+        "BETTER_AUTH_SECRET",
+        "Entry 1 of BETTER_AUTH_SECRETS",
+        "Entry 2 of BETTER_AUTH_SECRETS",
+    ]
     assert not re.search("x{3}|xyz|ä", log)
 
 
