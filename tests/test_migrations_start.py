@@ -14,7 +14,7 @@ from answers import refusal
 from cluster import ROLE, Cluster, Database
 from endpoints import TASKS
 from fixtures import RunService
-from places import TABLES, Place, on_postgresql, on_sqlite
+from places import TABLES, Place, migrate, on_postgresql, on_sqlite
 from processes import ROOT, start_python
 from service import Service
 from sqlalchemy import event
@@ -40,10 +40,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def migrated(database: Database, run_service: RunService) -> Database:
+def migrated(database: Database) -> Database:
     """A database whose tables are current."""
-    with run_service(NEON_DATABASE_URL=database.url()) as service:
-        service.wait_until_started()
+    migrate(database.url())
     return database
 
 
@@ -127,8 +126,7 @@ def test_a_start_with_current_tables_sends_one_statement(
 def test_tables_of_a_later_version_are_served_and_left_alone(
     place: Place, run_service: RunService
 ) -> None:
-    with run_service(NEON_DATABASE_URL=place.url) as service:
-        service.wait_until_started()
+    place.migrate()
     place.run(f"UPDATE alembic_version SET version_num = '{LATER_REVISION}'")
     place.run("ALTER TABLE tasks ADD COLUMN colour VARCHAR")
 
@@ -149,8 +147,7 @@ def test_tables_of_a_later_version_are_served_and_left_alone(
 def test_a_start_without_a_column_that_no_migration_will_add_says_so(
     place: Place, run_service: RunService, revision: str
 ) -> None:
-    with run_service(NEON_DATABASE_URL=place.url) as service:
-        service.wait_until_started()
+    place.migrate()
     place.run("ALTER TABLE tasks DROP COLUMN due_date")
     place.run(f"UPDATE alembic_version SET version_num = '{revision}'")
 

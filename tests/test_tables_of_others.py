@@ -309,9 +309,8 @@ def test_the_start_mends_what_other_writers_left(place: Place, run_service: RunS
 
 
 @with_nulls
-def test_the_database_refuses_them_from_then_on(place: Place, run_service: RunService) -> None:
-    with run_service(NEON_DATABASE_URL=place.url) as service:
-        service.wait_until_started()
+def test_the_database_refuses_them_from_then_on(place: Place) -> None:
+    place.migrate()
     place.run(insert(zoned(STORED_TIME, place), zoned(STORED_TIME, place)))
     odd = {time for times in ODD_TIMES[place.backend] for time in times[:2]} - {STORED_TIME}
 

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cluster import ROLE, Cluster, Database
+
+import database
+from settings import database_url
 
 
 @dataclass(frozen=True)
@@ -25,15 +29,19 @@ class Place:
         if self.backend == "postgresql":
             self.run(f"ALTER TABLE tasks OWNER TO {ROLE}")
 
+    def migrate(self) -> None:
+        """Make the tables current, as a start does."""
+        migrate(self.url)
+
     def revision(self) -> list[tuple[Any, ...]]:
         return self.run("SELECT version_num FROM alembic_version")
 
 
 def on_postgresql(cluster: Cluster) -> Place:
     """In Kolkata."""
-    database = Database(cluster)
-    cluster.run(f"ALTER DATABASE {database.name} SET timezone = 'Asia/Kolkata'")
-    return Place("postgresql", database.url(), database.run)
+    empty = Database(cluster)
+    cluster.run(f"ALTER DATABASE {empty.name} SET timezone = 'Asia/Kolkata'")
+    return Place("postgresql", empty.url(), empty.run)
 
 
 def on_sqlite(file: Path) -> Place:
@@ -42,6 +50,15 @@ def on_sqlite(file: Path) -> Place:
             return connection.execute(statement).fetchall()
 
     return Place("sqlite", f"sqlite:///{file}", run)
+
+
+def migrate(url: str) -> None:
+    """Make the tables current in this process, which takes a tenth of what a start takes."""
+    engine = database.make_engine(database_url(url))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "engine", engine)
+        database.create_tables()
+    engine.dispose()
 
 
 INDEXES = (
