@@ -18,7 +18,7 @@ import database
 import lifespan
 import main
 from database import make_engine
-from settings import StartupError
+from settings import StartupError, database_url
 
 # Less than the pause before a second try, if there were one, and the start of Python.
 EXIT_SECONDS = 60
@@ -56,18 +56,37 @@ def last_words(service: Service) -> str:
         ),
     ],
 )
-def test_a_start_at_a_database_that_does_not_let_it_in_ends_at_once(
-    cluster: Cluster, run_service: RunService, url: str, words: list[str]
+def test_a_start_at_a_database_that_does_not_let_it_in_says_what_helps_and_tries_once(
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    url: str,
+    words: list[str],
 ) -> None:
-    database = Database(cluster)
+    name = Database(cluster).name
+
+    with pytest.raises(StartupError) as refusal:
+        start(url.format(port=cluster.port, name=name), monkeypatch)
+
+    assert "The database cannot be used (PostgreSQL, database " in str(refusal.value)
+    assert [word for word in words if word not in str(refusal.value)] == []
+    assert "\n" not in str(refusal.value)
+    assert "hunter2" not in str(refusal.value) + caplog.text
+    assert "trying again" not in caplog.text
+
+
+def test_a_start_at_a_database_that_does_not_let_it_in_ends_at_once(
+    cluster: Cluster, run_service: RunService
+) -> None:
+    server = f"127.0.0.1:{cluster.port}/{Database(cluster).name}"
 
     with run_service(
-        NEON_DATABASE_URL=url.format(port=cluster.port, name=database.name)
+        NEON_DATABASE_URL=f"postgresql://{ROLE_WITH_PASSWORD}:hunter2@{server}"
     ) as service:
         line = last_words(service)
 
     assert "The database cannot be used (PostgreSQL, database " in line
-    assert [word for word in words if word not in line] == []
+    assert "password authentication failed" in line
     assert "hunter2" not in service.log()
 
 
@@ -130,12 +149,13 @@ def test_a_start_that_waits_for_its_database_ends_when_it_is_told_to(
             eventually("the wait", lambda: "Database: PostgreSQL" in service.log(), seconds=20)
             service.process.send_signal(number)
 
-            assert service.process.wait(timeout=2) == -number
+            eventually("the end", lambda: service.process.poll() is not None, seconds=2)
+            assert service.process.returncode == -number
 
 
 def start(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the tables as the start does, in this process."""
-    engine = make_engine(make_url(url))
+    engine = make_engine(database_url(url))
     monkeypatch.setattr(database, "engine", engine)
     monkeypatch.setattr(lifespan, "DELAYS_SECONDS", (0.01, 0.01))
     try:
