@@ -1,14 +1,13 @@
 """What the log says of a front end's mistakes: another origin, a path that is not there."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from answers import refusal
 from endpoints import ENDPOINTS, ORIGIN, TASKS
 from fastapi.testclient import TestClient
-from fixtures import RunService
+from fixtures import Overrides, RunService, SetEnvironment
 from hypothesis import given
 from hypothesis import strategies as st
 from log_lines import kept_lines
@@ -16,6 +15,7 @@ from service import Service
 from users import OWNER
 
 import main
+from database import get_db
 from logs import SHOWN_SEGMENTS
 from middleware import REFUSED_ORIGINS_MAX
 
@@ -48,29 +48,33 @@ PREFLIGHT = {"Access-Control-Request-Method": "GET"}
     ],
 )
 def test_the_start_says_whose_tokens_and_which_origins_are_let_in(
-    run_service: RunService, tmp_path: Path, environment: dict[str, str], line: str
+    set_environment: SetEnvironment,
+    overrides: Overrides,
+    environment: dict[str, str],
+    line: str,
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'tasks.db'}"
-    with run_service(NEON_DATABASE_URL=url, **environment) as service:
-        service.wait_until_started()
+    set_environment(**environment)
+    overrides[get_db] = lambda: None
 
-    assert [
-        text for text in service.log().splitlines() if text.endswith(f"INFO tasks.settings {line}")
-    ]
+    with kept_lines("tasks.settings") as lines, TestClient(main.app):
+        assert line in lines
 
 
 # --- another origin ---
 
 
-@pytest.fixture
-def service(run_service: RunService, tmp_path: Path) -> Iterator[Service]:
-    with run_service(NEON_DATABASE_URL=f"sqlite:///{tmp_path / 'tasks.db'}") as service:
+@pytest.fixture(scope="module")
+def service(run_service: RunService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    url = f"sqlite:///{tmp_path_factory.mktemp('database') / 'tasks.db'}"
+    with run_service(NEON_DATABASE_URL=url) as service:
         yield service.wait_until_started()
 
 
-def refused_origins(service: Service) -> list[str]:
-    """The log's lines about refused origins, each of which is written before its answer."""
-    return [line for line in service.log().splitlines() if "Origin refused" in line]
+@pytest.fixture
+def new_app(monkeypatch: pytest.MonkeyPatch) -> TestClient:
+    """A client of the app as it begins: its middleware remembers no origin."""
+    monkeypatch.setattr(main.app, "middleware_stack", None)
+    return TestClient(main.app)
 
 
 def test_a_refused_origin_is_logged_once_with_what_lets_it_in(service: Service) -> None:
@@ -78,7 +82,8 @@ def test_a_refused_origin_is_logged_once_with_what_lets_it_in(service: Service) 
         service.client.options(TASKS, headers={"Origin": "http://localhost:3001", **PREFLIGHT})
         service.client.get(TASKS, headers={"Origin": "http://localhost:3001"})
 
-    (line,) = refused_origins(service)
+    # Each is written before its answer.
+    (line,) = [line for line in service.log().splitlines() if "localhost:3001" in line]
     assert (
         "INFO tasks.errors Origin refused: 'http://localhost:3001'. Allowed: http://localhost:3000."
         " Set BETTER_AUTH_URL to where the front end runs, or list every origin in CORS_ORIGINS,"
@@ -86,23 +91,24 @@ def test_a_refused_origin_is_logged_once_with_what_lets_it_in(service: Service) 
     ) in line
 
 
-def test_each_refused_origin_is_logged_up_to_a_limit(service: Service) -> None:
+def test_each_refused_origin_is_logged_up_to_a_limit(
+    new_app: TestClient, logged_errors: list[str]
+) -> None:
     for number in range(REFUSED_ORIGINS_MAX + 20):
-        service.client.get("/health", headers={"Origin": f"http://{number}.example"})
+        new_app.get("/health", headers={"Origin": f"http://{number}.example"})
 
-    lines = refused_origins(service)
-    assert len(lines) == REFUSED_ORIGINS_MAX
-    assert f"'http://{REFUSED_ORIGINS_MAX - 1}.example'" in lines[-1]
+    assert len(logged_errors) == REFUSED_ORIGINS_MAX
+    assert f"Origin refused: 'http://{REFUSED_ORIGINS_MAX - 1}.example'" in logged_errors[-1]
 
 
 def test_no_refusal_is_logged_of_the_front_end_and_of_pages_of_the_service_itself(
-    service: Service,
+    new_app: TestClient, logged_errors: list[str]
 ) -> None:
-    for origin in (ORIGIN, service.origin):
-        service.client.get("/health", headers={"Origin": origin})
-        service.client.post(TASKS, headers={"Origin": origin})
+    for origin in (ORIGIN, str(new_app.base_url)):
+        new_app.get("/health", headers={"Origin": origin})
+        new_app.post(TASKS, headers={"Origin": origin})
 
-    assert refused_origins(service) == []
+    assert logged_errors == []
 
 
 def test_an_origin_cannot_write_lines_into_the_log(service: Service) -> None:
@@ -110,8 +116,8 @@ def test_an_origin_cannot_write_lines_into_the_log(service: Service) -> None:
 
     service.client.get("/health", headers={b"Origin": forged})
 
-    (line,) = refused_origins(service)
-    assert "'x\\x85\\xa02001-01-01" in line
+    (line,) = [line for line in service.log().splitlines() if "forged" in line]
+    assert "Origin refused: 'x\\x85\\xa02001-01-01" in line
     assert not set("\x85\xa0") & set(service.log())
     assert len(line) < 400
 
