@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlmodel import Session, SQLModel
 from users import MCP_URL, OWNER, SECRET, bearer
@@ -95,15 +95,24 @@ def engine(
 ) -> Iterator[Engine]:
     """The app's engine, on each of the databases in turn that `layers.databases` names."""
     if request.param in {"sqlite", BY_FASTAPI}:
-        url = make_url(f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'tasks.db'}")
+        engine = _on_sqlite(tmp_path_factory.mktemp("sqlite") / "tasks.db")
     else:
-        url = request.getfixturevalue(f"{request.param}_url")
-    engine = database.make_engine(url)
+        engine = database.make_engine(request.getfixturevalue(f"{request.param}_url"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "engine", engine)
         database.create_tables()
         yield engine
     engine.dispose()
+
+
+def _on_sqlite(file: Path) -> Engine:
+    engine = database.make_engine(make_url(f"sqlite:///{file}"))
+
+    @event.listens_for(engine, "connect")
+    def write_without_waiting_for_the_disk(connection: Any, record: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    return engine
 
 
 @pytest.fixture
