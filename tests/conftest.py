@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from anyio.from_thread import BlockingPortal
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlalchemy import Engine, event, text
@@ -122,18 +123,28 @@ def no_tasks(engine: Engine) -> None:
         connection.execute(Task.__table__.delete())  # type: ignore[attr-defined]
 
 
-@pytest.fixture
-def client(no_tasks: None) -> Iterator[TestClient]:
-    """A client without a token, of an app without tasks."""
+@pytest.fixture(scope="module")
+def running_app(engine: Engine) -> Iterator[BlockingPortal]:
+    """The event loop of the app, which serves all tests of a file, as a worker does its clients."""
     with TestClient(main.app) as client:
-        yield client
+        assert client.portal
+        yield client.portal
 
 
 @pytest.fixture
-def alice(no_tasks: None) -> Iterator[TestClient]:
+def client(no_tasks: None, running_app: BlockingPortal) -> TestClient:
+    """A client without a token, of an app without tasks."""
+    client = TestClient(main.app)
+    client.portal = running_app
+    return client
+
+
+@pytest.fixture
+def alice(no_tasks: None, running_app: BlockingPortal) -> TestClient:
     """A client that sends the token of OWNER, of an app without tasks."""
-    with TestClient(main.app, headers=bearer()) as alice:
-        yield alice
+    alice = TestClient(main.app, headers=bearer())
+    alice.portal = running_app
+    return alice
 
 
 @pytest.fixture
