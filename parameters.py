@@ -6,10 +6,14 @@ first that is there counts; the field's own name is the first of them.
 """
 
 import re
-from base64 import b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
+from binascii import a2b_base64
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, cast
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, cast, get_args
 
+from msgspec import Meta
+from msgspec.json import Decoder, encode
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -17,17 +21,15 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    TypeAdapter,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_core import to_json
 
-from schemas import LIMIT_MAX, OFFSET_MAX, SEARCH_MAX, AnyCasePriority, DueDate, Tag, TaskId
+from models import TASK_ID_MAX
+from schemas import LIMIT_MAX, OFFSET_MAX, SEARCH_MAX, AnyCasePriority, DueDate, Tag
 from sql.lists import Order, Position, Sort, pattern_of
-from times import parse_time
 
 Filter = Literal["all", "pending", "active", "false", "completed", "true"]
 COMPLETED: Mapping[Filter, bool | None] = {
@@ -57,7 +59,7 @@ SortName = Literal[
 DESCENDING_UNLESS_ASKED = frozenset({"created_at", "updated_at", "priority"})
 
 
-def _order_of(name: SortName, direction: Direction | None) -> Order:
+def _order_of(name: str, direction: str | None) -> Order:
     sort = name.removeprefix("-")
     if sort == "created":
         sort = "created_at"
@@ -66,9 +68,17 @@ def _order_of(name: SortName, direction: Direction | None) -> Order:
     return Order(cast(Sort, sort), direction != "asc")
 
 
+ORDERS: Mapping[tuple[SortName, Direction | None], Order] = {
+    (name, direction): _order_of(name, direction)
+    for name in get_args(SortName)
+    for direction in (None, *get_args(Direction))
+}
+DIGITS = re.compile(r"0|[1-9][0-9]{0,6}")
+
+
 def _digits(value: Any) -> Any:
     """Refuse what `int` would take too: `+1`, `1.0`, `1_000`, ` 1`, `٣`, `01`, and true."""
-    is_canonical = isinstance(value, str) and re.fullmatch(r"0|[1-9][0-9]{0,6}", value)
+    is_canonical = isinstance(value, str) and DIGITS.fullmatch(value)
     return value if is_canonical or type(value) is int else None
 
 
@@ -77,24 +87,16 @@ def _distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tags))
 
 
-Text = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
-Time = Annotated[
-    str,
-    Field(
-        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
-        r"(Z|\+00:00)?$"  # without a zone, in a cursor that 1.1.0 made on SQLite
-    ),
-    AfterValidator(parse_time),
-]
+Text = Annotated[str, Meta(max_length=1000, pattern=r"\A[^\x00]*\Z")]
 RANKS: Mapping[Sort, Any] = {
-    "created_at": Time,
-    "updated_at": Time,
+    "created_at": datetime,
+    "updated_at": datetime,
     "due_date": Text,
-    "priority": Annotated[int, Field(ge=0, le=3)],
+    "priority": Annotated[int, Meta(ge=0, le=3)],
     "title": Text,
 }
-CURSORS: Mapping[Sort, TypeAdapter[Any]] = {
-    sort: TypeAdapter(tuple[str, bool, rank, TaskId])  # type: ignore[valid-type]
+CURSORS: Mapping[Sort, Decoder[Any]] = {
+    sort: Decoder(tuple[str, bool, rank, Annotated[int, Meta(ge=1, le=TASK_ID_MAX)]])  # type: ignore[valid-type]
     for sort, rank in RANKS.items()
 }
 
@@ -103,16 +105,21 @@ def cursor_of(order: Order, position: Position) -> str:
     """The order and the position as JSON, in the alphabet of URLs. A cursor needs no signature:
     whatever position it holds is one among the owner's tasks.
     """
-    return urlsafe_b64encode(to_json((*order, *position))).decode().rstrip("=")
+    return urlsafe_b64encode(encode((*order, *position))).decode().rstrip("=")
 
 
 def position_of(cursor: str, order: Order) -> Position:
     """Raises ValueError unless the cursor is one of this order."""
     # `urlsafe_b64decode` would pass over characters outside the alphabet.
-    text = b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    sort, descending, rank, task_id = CURSORS[order.sort].validate_json(text, strict=True)
+    standard = cursor.replace("-", "+").replace("_", "/")
+    text = a2b_base64(standard + "=" * (-len(cursor) % 4), strict_mode=True)
+    sort, descending, rank, task_id = CURSORS[order.sort].decode(text)
     if order != (sort, descending):
         raise ValueError("another order")
+    if isinstance(rank, datetime) and rank.tzinfo is not UTC:
+        if rank.tzinfo:
+            raise ValueError("another zone")
+        rank = rank.replace(tzinfo=UTC)  # of a cursor that 1.1.0 made on SQLite
     return Position(rank, task_id)
 
 
@@ -207,9 +214,10 @@ class ListParameters(Selection):
     def _position(cls, cursor: Any, info: ValidationInfo) -> Position | None:
         if not isinstance(cursor, str):
             raise ValueError("no text")  # noqa: TRY004 (pydantic takes a ValueError for a fault)
-        if {"sort", "order"} <= info.data.keys():  # both were valid
-            return position_of(cursor, _order_of(info.data["sort"], info.data["order"]))
-        return None
+        valid = info.data
+        if "sort" not in valid or "order" not in valid:
+            return None
+        return position_of(cursor, ORDERS[valid["sort"], valid["order"]])
 
     @field_validator("offset")
     @classmethod
@@ -220,7 +228,7 @@ class ListParameters(Selection):
 
     @property
     def wanted_order(self) -> Order:
-        return _order_of(self.sort, self.order)
+        return ORDERS[self.sort, self.order]
 
 
 WHOLE_LIST = ListParameters()

@@ -56,8 +56,7 @@ UPDATED = answers(TaskChangedResponse, TASK | CHANGES, "Task updated", next_task
 )
 async def list_tasks(tasks: Tasks, request: Request) -> Response:
     """List the user's tasks, newest first unless asked otherwise; other parameters are ignored."""
-    query = request.query_params
-    wanted = read(ListParameters, query) if query else WHOLE_LIST
+    wanted = read(ListParameters, request) if request.scope["query_string"] else WHOLE_LIST
     order = wanted.wanted_order
     page = await tasks.page(
         wanted.selected, order, limit=wanted.limit, after=wanted.cursor, offset=wanted.offset
@@ -150,7 +149,7 @@ async def delete_task(task_id: PathId, tasks: Tasks) -> Response:
 )
 async def get_task_stats(tasks: Tasks, request: Request) -> Response:
     """Count the tasks that the parameters select, which are the list's."""
-    total, completed = await tasks.count(read(Selection, request.query_params).selected)
+    total, completed = await tasks.count(read(Selection, request).selected)
     data = {"total": total, "pending": total - completed, "completed": completed}
     return success(data, "Statistics retrieved")
 
@@ -164,7 +163,7 @@ async def complete_tasks(
     wanted: Annotated[TasksCompletion, documented_body(COMPLETION)], tasks: Tasks, request: Request
 ) -> Response:
     """Mark all tasks that the parameters select as completed, or as pending."""
-    selected = read_in_full(request.query_params).selected
+    selected = read_in_full(request).selected
     updated, created = await tasks.complete_all(selected, completed=wanted.completed)
     data = {"updated": updated, "created": created}
     return success(data, f"{counted(updated)} {marked(wanted.completed)}")
@@ -177,7 +176,7 @@ async def complete_tasks(
 )
 async def delete_tasks(tasks: Tasks, request: Request) -> Response:
     """Delete all tasks that the parameters select for good."""
-    deleted = await tasks.delete_all(read_in_full(request.query_params).selected)
+    deleted = await tasks.delete_all(read_in_full(request).selected)
     return success({"deleted": deleted}, f"{counted(deleted)} deleted")
 
 
