@@ -117,7 +117,7 @@ def measure_lists(bench: Bench) -> Result:
     """Lists alone at 64 connections: all 20 tasks of a user; of the service also a page of them."""
     with bench.servers() as servers:
         own = servers[0]
-        with client_of(own, "creator") as client:
+        with client_of(own, "newcomer") as client:
             for _ in range(2):
                 client.create()
             cursor = client.send("GET", "?limit=1").json()["next_cursor"]  # newer than all others

@@ -146,9 +146,9 @@ def _check_against_database(
 ) -> None:
     """What was answered was done, and no more than what wrk did not wait for was done besides."""
     ((created, deleted, edited),) = database.execute("""
-        SELECT count(*) FILTER (WHERE user_id = 'creator'),
-            4000 - count(*) FILTER (WHERE user_id = 'deleter'),
-            count(*) FILTER (WHERE user_id = 'editor' AND updated_at > created_at)
+        SELECT count(*) FILTER (WHERE id > 10000),
+            4000 - count(*) FILTER (WHERE id BETWEEN 6001 AND 10000),
+            count(*) FILTER (WHERE id BETWEEN 1001 AND 6000 AND updated_at > created_at)
         FROM tasks
     """)
     done = {"create": created, "delete": deleted, "put": edited}

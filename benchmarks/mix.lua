@@ -5,11 +5,11 @@
 --
 -- With a query (which may be empty), all requests are lists, with this query.
 --
--- The rows are those of servers.py's SEED: 50 listed users with 20 tasks each, then the tasks that are
--- edited, then those that are deleted. Tasks are created for a fourth kind of user, so a list has
--- 20 tasks from the first request to the last.
+-- The rows are those of servers.py's SEED: 50 readers with 20 tasks each, then the tasks that writers
+-- edit, then those that they delete. Writers alone create tasks, so a list has 20 tasks from the first
+-- request to the last. Every user, reader or writer, sends as many requests as any other.
 
-local LISTED_USERS, TASKS_EACH = 50, 20
+local READERS, TASKS_EACH, WRITERS = 50, 20, 9
 local FIRST_EDITED, EDITED = 1001, 5000
 local FIRST_DELETED = 6001
 local BODY = '{"title": "Call the dentist", "description": "Before Friday, and ask for the bill"}'
@@ -62,20 +62,26 @@ local function send(method, user, path, body)
   return wrk.format(method, "/api/" .. user .. "/tasks" .. path, headers[user], body)
 end
 
-local function listed(number) return "listed_" .. number % LISTED_USERS end
+local function reader(number) return "reader_" .. number % READERS end
 
-local function edited(number) return "/" .. FIRST_EDITED + number % EDITED end
+-- The tasks of writers are theirs in turn.
+local function writer(number) return "writer_" .. number % WRITERS end
+
+local function edit(method, number, path, body)
+  local task = number % EDITED
+  return send(method, writer(task), "/" .. FIRST_EDITED + task .. path, body)
+end
 
 local requests = {
-  list = function(number) return send("GET", listed(number), query) end,
+  list = function(number) return send("GET", reader(number), query) end,
   get = function(number)
-    local task = math.floor(number / LISTED_USERS) % TASKS_EACH
-    return send("GET", listed(number), "/" .. 1 + number % LISTED_USERS * TASKS_EACH + task)
+    local task = math.floor(number / READERS) % TASKS_EACH
+    return send("GET", reader(number), "/" .. 1 + number % READERS * TASKS_EACH + task)
   end,
-  create = function() return send("POST", "creator", "", BODY) end,
-  put = function(number) return send("PUT", "editor", edited(2 * number), BODY) end,
-  toggle = function(number) return send("PATCH", "editor", edited(2 * number + 1) .. "/complete") end,
-  delete = function(number) return send("DELETE", "deleter", "/" .. FIRST_DELETED + number) end,
+  create = function(number) return send("POST", writer(number), "", BODY) end,
+  put = function(number) return edit("PUT", 2 * number, "", BODY) end,
+  toggle = function(number) return edit("PATCH", 2 * number + 1, "/complete") end,
+  delete = function(number) return send("DELETE", writer(number), "/" .. FIRST_DELETED + number) end,
 }
 
 function request()
@@ -90,7 +96,7 @@ local function holds_what_it_should(kind, body)
   if kind == "delete" then return body:find('"data":null', 1, true) end
   if kind ~= "list" then return body:find('"title":"', 1, true) end
   if answered.list % SAMPLE ~= 0 then return #body > 4000 end
-  local user = body:match('"user_id":"(listed_%d+)"')
+  local user = body:match('"user_id":"(reader_%d+)"')
   return user and select(2, body:gsub('"user_id":"' .. user .. '"', "")) == TASKS_EACH
 end
 

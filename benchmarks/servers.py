@@ -24,7 +24,7 @@ ORIGIN = "http://localhost:3000"
 
 SERVICE = "service"
 
-START_SECONDS = 30
+START_SECONDS = 120
 POLL_SECONDS = 0.005
 # Of the servers' pools together, when all run at once.
 MAX_CONNECTIONS = 300
@@ -37,9 +37,9 @@ SEED = """
     TRUNCATE tasks RESTART IDENTITY;
     INSERT INTO tasks (user_id, title, description, completed, created_at, updated_at)
     SELECT CASE
-            WHEN number < 1000 THEN 'listed_' || number / 20
-            WHEN number < 6000 THEN 'editor'
-            ELSE 'deleter'
+            WHEN number < 1000 THEN 'reader_' || number / 20
+            WHEN number < 6000 THEN 'writer_' || (number - 1000) % 9
+            ELSE 'writer_' || (number - 6000) % 9
         END,
         'Task ' || number, 'Something to be done before the end of the week', number % 2 = 0,
         moment, moment
@@ -48,7 +48,9 @@ SEED = """
         FROM generate_series(0, 9999) AS number
     ) AS numbers;
 """
-USERS = (*(f"listed_{number}" for number in range(50)), "editor", "deleter", "creator")
+USERS = tuple(f"reader_{number}" for number in range(50)) + tuple(
+    f"writer_{number}" for number in range(9)
+)
 
 
 class Database:
