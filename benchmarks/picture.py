@@ -28,13 +28,14 @@ TEXT, OWN, OTHER = "#757d87", "#2f81f7", "#8b949e"
 
 def draw() -> None:
     """Draw CPU per request and p99 of the service beside 1.1.0 and the peers."""
-    loads = json.loads(RESULTS.read_text())["loads"]
+    results = json.loads(RESULTS.read_text())
     # The same results give the same file.
     with mpl.rc_context({"svg.hashsalt": "performance", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(7.6, 3.6), layout=ConstrainedLayoutEngine(h_pad=0.08))
         panels = figure.subplots(len(PICTURED), 2, sharex="col", sharey=True)
         for row, (measure, title) in zip(panels, PICTURED.items(), strict=True):
-            of_measure = {name: loads[measure][name] for name in BARS if name in loads[measure]}
+            loads = results[measure]["loads"]
+            of_measure = {name: loads[name] for name in BARS if name in loads}
             cpu = {name: load["cpu_per_thousand"] for name, load in of_measure.items()}
             p99 = {name: 1000 * load["p99"] for name, load in of_measure.items()}
             # Seconds for a thousand requests are milliseconds for one.

@@ -5,8 +5,9 @@ log of requests in a file) and puts the same load on each in turn, again and aga
 different runs do not compare; the ratios within one run do. Every ratio is one of medians, to 1.1.0
 if it says nothing else. What is going on goes to stderr.
 
-With `--keep` it writes what was measured under load to results.json, and draws the picture of
-docs/performance.md from it.
+With `--keep`, results.json gets each measure once it is done, beside those of runs before, so that
+an interrupted run goes on with the measures that it lacks; and the picture of docs/performance.md
+is drawn anew.
 """
 
 import argparse
@@ -19,8 +20,9 @@ import subprocess
 import sys
 import sysconfig
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -54,28 +56,25 @@ def main() -> None:
             measured_on = _describe_machine(database, has_node=FASTIFY in apps)
             print(measured_on, flush=True)
             bench = Bench(database, folder, apps, options.rounds, options.seconds)
-            verdicts = []
-            loads = {}
+            results = json.loads(RESULTS.read_text()) if options.keep else {}
             for number, name in enumerate(options.measures, start=1):
                 say(f"{number} of {len(options.measures)}: {name}")
                 result = MEASURES[name](bench)
                 print_table(result.table)
-                verdicts += result.verdicts
-                loads[name] = {target: asdict(load) for target, load in result.loads.items()}
-    if options.keep:
-        results = {"measured_on": measured_on, "loads": {k: v for k, v in loads.items() if v}}
-        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+                results[name] = {"measured_on": measured_on, **asdict(result)}
+                if options.keep:
+                    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    if options.keep and results.keys() >= PICTURED.keys():
         draw()
-    print_table(
-        [
-            ["What", "Must", "Measured", "Holds"],
-            *(
-                [verdict.what, verdict.must, verdict.measured, VERDICTS[verdict.ok]]
-                for verdict in verdicts
-            ),
-        ]
-    )
-    if not all(verdict.ok for verdict in verdicts):
+    verdicts = [
+        list(verdict.values())
+        for name in MEASURES
+        if name in results
+        for verdict in results[name]["verdicts"]
+    ]
+    rows = [[what, must, measured, VERDICTS[ok]] for what, must, measured, ok in verdicts]
+    print_table([["What", "Must", "Measured", "Holds"], *rows])
+    if not all(ok for *_, ok in verdicts):
         raise SystemExit(1)
 
 
@@ -86,13 +85,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=8, help="of each round (default 8)")
     parser.add_argument("--quick", action="store_true", help="one round of 3 seconds")
     parser.add_argument(
-        "--keep", action="store_true", help=f"write {RESULTS.name}, and draw the picture anew"
+        "--keep", action="store_true", help=f"put it into {RESULTS.name}, and draw the picture"
     )
     options = parser.parse_args()
     if unknown := set(options.measures) - set(MEASURES):
         parser.error(f"no such measure: {', '.join(sorted(unknown))}")
-    if options.keep and (missing := set(PICTURED) - set(options.measures)):
-        parser.error(f"--keep needs these measures too: {', '.join(sorted(missing))}")
     if options.quick:
         options.rounds, options.seconds = 1, 3
     return options
@@ -112,10 +109,12 @@ def _describe_machine(database: Database, *, has_node: bool) -> str:
     return ", ".join(parts)
 
 
-def print_table(table: Sequence[Sequence[str]]) -> None:
-    heading, *rows = table
+def print_table(table: Iterable[Sequence[str]]) -> None:
+    """Print each row as soon as it is there."""
+    rows = iter(table)
+    heading = next(rows)
     print()
-    for line in (heading, ["---"] * len(heading), *rows):
+    for line in chain((heading, ["---"] * len(heading)), rows):
         print("|", " | ".join(line), "|", flush=True)
 
 
