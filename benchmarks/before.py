@@ -1,7 +1,8 @@
 """`python -m benchmarks.before FOLDER`: this service against another version of it.
 
 FOLDER is a checkout of the other version (`git worktree add FOLDER 1.0.0`). The same load is put on
-both in turn, as in `benchmarks.run`; numbers of different runs do not compare.
+both in turn, as in `benchmarks.run`: the mix, or with `--lists` lists of 20 tasks alone. Numbers of
+different runs do not compare.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from benchmarks.servers import SERVICE, asgi, postgresql, running  # noqa: E402
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.before")
     parser.add_argument("folder", type=Path, help="a checkout of the version before")
+    parser.add_argument("--lists", action="store_true", help="lists alone")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=8, help="of each version (default 8)")
     parser.add_argument("--seconds", type=int, default=6, help="of each round (default 6)")
@@ -30,7 +32,7 @@ def main() -> None:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="tasks-bench-")))
         database = stack.enter_context(postgresql(folder))
         targets = [
-            Target(name, stack.enter_context(server), HS256_TOKENS)
+            Target(name, stack.enter_context(server), HS256_TOKENS, "" if options.lists else None)
             for name, server in (
                 ("before", running(SERVICE, database.url(), folder, app=before)),
                 ("now", running(SERVICE, database.url(), folder)),

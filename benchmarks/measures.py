@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from json import dumps
 from pathlib import Path
 from statistics import median
@@ -246,11 +247,15 @@ def measure_mix_far(bench: Bench) -> Result:
 
 def measure_start(bench: Bench) -> Result:
     """From the start of the process to the first answer, and what it has used then."""
-    samples: dict[str, list[tuple[float, float, float]]] = {name: [] for name in bench.apps}
+    starts: dict[str, tuple[App, Mapping[str, str]]]
+    starts = {name: (app, {}) for name, app in bench.apps.items()}
+    if find_spec("mcp"):
+        starts[f"{SERVICE}, with MCP_URL"] = bench.apps[SERVICE], {"MCP_URL": f"{ORIGIN}/mcp"}
+    samples: dict[str, list[tuple[float, float, float]]] = {name: [] for name in starts}
     for number in range(2 * bench.rounds + 1):
         say(f"starting each, round {number} of {2 * bench.rounds}")
-        for name, app in bench.apps.items():
-            with running(name, bench.database.url(), bench.folder, app=app) as server:
+        for name, (app, settings) in starts.items():
+            with running(name, bench.database.url(), bench.folder, settings, app) as server:
                 sample = (server.start_seconds, server.cpu_seconds(), server.memory_mb())
             if number:  # the first start compiles
                 samples[name].append(sample)
