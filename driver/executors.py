@@ -81,11 +81,19 @@ class EngineExecutor:
             return await run_sync(self._execute, scoped, values)
 
     def _execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
-        alone = isinstance(self._engine.pool, StaticPool)
+        # SQLite lets one writer at a time in, in no order, and refuses whoever waited too long.
+        is_sqlite = self._engine.dialect.name == "sqlite"
+        alone = isinstance(self._engine.pool, StaticPool) or (
+            is_sqlite and isinstance(scoped, Together)
+        )
         with _one_at_a_time if alone else nullcontext(), self._engine.connect() as connection:
             if isinstance(scoped, Together):
                 with _transaction(connection):
-                    *_, result = [connection.execute(one, values) for one in scoped.statements]
+                    *before, last = scoped.statements
+                    for one in before:
+                        # An open result would be read on: SQLite refuses to write beside it.
+                        connection.execute(one, values).close()
+                    result = connection.execute(last, values)
                     return _rows_of(result, scoped)
             [statement] = scoped.statements
             rows = _rows_of(connection.execute(statement, values), scoped)

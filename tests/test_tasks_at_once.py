@@ -13,6 +13,7 @@ from stored_tasks import FULL, wire
 from users import bearer
 
 import main
+from driver import admission, executors, postgres
 from models import Task
 
 CHANGES = FULL | {"completed": True}
@@ -75,7 +76,19 @@ def test_a_task_that_is_completed_many_times_at_once_is_completed_once(
 DAILY = {"pattern": "daily", "interval": 1, "end_date": None}
 
 
-@pytest.mark.usefixtures("client")
+@pytest.fixture
+def no_overload(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sent at once is served, however busy the machine is."""
+    for module, name in (
+        (admission, "TURN_SECONDS"),
+        (executors, "TURN_SECONDS"),
+        (executors, "WORK_SECONDS"),
+        (postgres, "STATEMENT_SECONDS"),
+    ):
+        monkeypatch.setattr(module, name, 60)
+
+
+@pytest.mark.usefixtures("client", "no_overload")
 def test_eighty_toggles_at_once_leave_a_recurring_task_as_it_was_and_without_a_successor(
     stored: Callable[..., Task],
 ) -> None:
@@ -89,7 +102,7 @@ def test_eighty_toggles_at_once_leave_a_recurring_task_as_it_was_and_without_a_s
     assert [(one["id"], one["completed"]) for one in listed.json()["data"]] == [(task.id, False)]
 
 
-@pytest.mark.usefixtures("client")
+@pytest.mark.usefixtures("client", "no_overload")
 def test_a_recurring_task_that_is_completed_many_times_at_once_has_one_successor(
     stored: Callable[..., Task],
 ) -> None:
@@ -104,7 +117,7 @@ def test_a_recurring_task_that_is_completed_many_times_at_once_has_one_successor
     assert {response.json()["next_task"]["id"] for response in responses} == {successor["id"]}
 
 
-@pytest.mark.usefixtures("client")
+@pytest.mark.usefixtures("client", "no_overload")
 def test_a_due_date_that_changes_meanwhile_is_the_one_that_is_counted_from(
     stored: Callable[..., Task],
 ) -> None:
@@ -128,7 +141,7 @@ def test_a_due_date_that_changes_meanwhile_is_the_one_that_is_counted_from(
         assert answer["next_task"]["due_date"] == f"{day}2"
 
 
-@pytest.mark.usefixtures("client")
+@pytest.mark.usefixtures("client", "no_overload")
 def test_a_successor_that_is_completed_while_its_task_is_taken_back_stays_or_is_gone(
     stored: Callable[..., Task],
 ) -> None:
@@ -153,7 +166,7 @@ def test_a_successor_that_is_completed_while_its_task_is_taken_back_stays_or_is_
             assert found[completed.json()["next_task"]["id"]] is False
 
 
-@pytest.mark.usefixtures("client")
+@pytest.mark.usefixtures("client", "no_overload")
 def test_after_many_acts_at_once_the_completed_tasks_are_followed_and_the_pending_ones_are_not(
     stored: Callable[..., Task], engine: Engine
 ) -> None:
