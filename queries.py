@@ -143,7 +143,7 @@ class OwnTasks:
     async def _complete(self, task_id: int, changes: Mapping[str, Any]) -> Changed | None:
         """Change a task, `completed` too; without changes, toggle it."""
         fields, completed = sorted(changes), changes.get("completed")
-        with one_act():
+        async with one_act():
             while True:
                 now = utc_now()
                 values = {"now": now, **_new(changes)}
@@ -179,7 +179,7 @@ class OwnTasks:
         """Set `completed` where it differs."""
         conditions, now = frozenset(selected), utc_now()
         values = {"now": now, "new_completed": completed, **_bound(selected)}
-        with one_act():
+        async with one_act():
             first = series.first_completion_of(conditions, completed=completed)
             counted = chain.from_iterable(await self._run(first, **values))
             counts = {bool(is_left): int(number) for is_left, number in counted}

@@ -157,20 +157,18 @@ class SessionExecutor:
         return rows
 
 
-@contextmanager
-def one_act() -> Iterator[None]:
+@asynccontextmanager
+async def one_act() -> AsyncIterator[None]:
     """Limit the time of several executions, one after the other, to what one alone may take."""
-    ends = time.monotonic() + TURN_SECONDS + WORK_SECONDS
-    deadline = postgres.deadline.set(min(ends, postgres.deadline.get()))
+    seconds = TURN_SECONDS + WORK_SECONDS
+    deadline = postgres.deadline.set(time.monotonic() + seconds)
     try:
-        yield
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise DatabaseUnavailable(f"no answer within {seconds} s") from error
     finally:
         postgres.deadline.reset(deadline)
-
-
-def _deadline_ends_it() -> asyncio.Timeout:
-    left = postgres.deadline.get() - time.monotonic()
-    return asyncio.timeout(None if left == float("inf") else left)
 
 
 @asynccontextmanager
@@ -186,18 +184,15 @@ async def admitted(
         raise TypeError(f"executed for a request is what is scoped to its owner, not {scoped!r}")
     owner, turns = values.get("owner"), _turns()
     try:
-        async with _deadline_ends_it():
-            await turns.acquire(owner)
-    except TimeoutError as error:
-        raise DatabaseUnavailable("no turn while the act had time") from error
+        await turns.acquire(owner)
     except Overloaded as refusal:
         # Spread the retries of requests that were refused together.
         retry_after = random.randint(*OVERLOAD_RETRY_SECONDS)  # noqa: S311 (no secret)
         raise DatabaseUnavailable(str(refusal), retry_after) from None
-    act_ends = postgres.deadline.get()
-    deadline = postgres.deadline.set(min(time.monotonic() + WORK_SECONDS, act_ends))
+    ends = min(time.monotonic() + WORK_SECONDS, postgres.deadline.get())
+    deadline = postgres.deadline.set(ends)
     try:
-        async with _deadline_ends_it():
+        async with asyncio.timeout(WORK_SECONDS):
             yield
     except (TimeoutError, PoolTimeoutError) as error:
         raise DatabaseUnavailable(f"no answer within {WORK_SECONDS} s") from error

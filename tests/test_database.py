@@ -232,7 +232,7 @@ def test_all_statements_of_one_act_have_the_time_of_one(
     done = []
 
     async def send() -> None:
-        with executors.one_act():
+        async with executors.one_act():
             while True:
                 await sleep(hasty, 0.6)
                 done.append(0.6)
