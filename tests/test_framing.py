@@ -366,7 +366,7 @@ def test_a_head_that_is_too_long_never_takes_the_place_of_the_answer_before(
 ) -> None:
     user, task = server.new_task()
 
-    with server.connect() as connection, sqlite3.connect(server.file) as database:
+    with server.connect() as connection, closing(sqlite3.connect(server.file)) as database:
         database.execute("BEGIN EXCLUSIVE")  # the answer to a write has to wait
         connection.send(request("PATCH", f"{task}/complete", user))
         connection.send_to_closed(b"GET /" + b"x" * 150_000)
