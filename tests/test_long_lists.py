@@ -13,7 +13,7 @@ from cluster import Cluster, Database
 from fixtures import RunService
 from service import Service
 from users import bearer
-from waiting import allowed
+from waiting import allowed, eventually
 
 LENGTH = 100_000
 OWNERS = [f"hoarder_{number}" for number in range(4)]
@@ -68,16 +68,20 @@ def test_health_answers_while_long_lists_are_sent(deployment: Deployment) -> Non
     """
     delays = []
 
+    def get_list(owner: str) -> bool:
+        # A machine that is too busy to send one in time refuses it, and is asked again.
+        return eventually("a list", lambda: deployment.list(owner).is_success, seconds=60)
+
     with ThreadPoolExecutor(len(OWNERS)) as clients:
         began = perf_counter()
-        lists = [clients.submit(deployment.list, owner) for owner in OWNERS]
+        lists = [clients.submit(get_list, owner) for owner in OWNERS]
         while wait(lists, timeout=0.002).not_done:
             asked = perf_counter()
             assert deployment.service.client.get("/health").status_code == 200
             delays.append(perf_counter() - asked)
         seconds = perf_counter() - began
 
-    assert [answer.result().status_code for answer in lists] == [200] * len(OWNERS)
+    assert all(each.result() for each in lists)
     late = allowed(HEALTH_SECONDS)
     assert sum(delay for delay in delays if delay > late) < seconds / 4
 
