@@ -24,7 +24,7 @@ ORIGIN = "http://localhost:3000"
 
 SERVICE = "service"
 
-START_SECONDS = 120
+START_SECONDS = 600
 POLL_SECONDS = 0.005
 # Of the servers' pools together, when all run at once.
 MAX_CONNECTIONS = 300
