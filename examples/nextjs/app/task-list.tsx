@@ -4,6 +4,7 @@ import { useSearchParams } from "next/navigation";
 import { useRef, useState } from "react";
 import type { Changes, NewTask, Task } from "../lib/api";
 import { localDay } from "../lib/due";
+import { useInBrowser } from "../lib/in-browser";
 import { narrowed, type View, viewOf } from "../lib/view";
 import { DeleteAccount, SignOut } from "./account";
 import { Confirm, Dialog } from "./dialog";
@@ -19,6 +20,8 @@ export function TaskList({ userId, name }: { userId: string; name: string }) {
   const view = viewOf(useSearchParams());
   const tasks = useTasks(userId, view);
   const { list, stats, setMessage } = tasks;
+  // To a browser whose clock is ahead, what the server has just read is old.
+  const isReading = useInBrowser() && list.isFetching;
   const heading = useRef<HTMLHeadingElement>(null);
   const newTask = useRef<HTMLElement>(null);
   const [edited, setEdited] = useState<Task>();
@@ -86,7 +89,7 @@ export function TaskList({ userId, name }: { userId: string; name: string }) {
           onAdd={() => newTask.current?.querySelector("input")?.focus()}
         />
       )}
-      <ul className="tasks" aria-label="Tasks" aria-busy={list.isFetching}>
+      <ul className="tasks" aria-label="Tasks" aria-busy={isReading}>
         {shown?.map((task) => {
           const failed = tasks.failures.find((failure) => failure.task.id === task.id);
           return (
@@ -114,7 +117,7 @@ export function TaskList({ userId, name }: { userId: string; name: string }) {
         <button
           type="button"
           className="more"
-          disabled={list.isFetching}
+          disabled={isReading}
           onClick={async () => {
             const { data } = await list.fetchNextPage();
             setParameters({ pages: `${data?.pages.length}` }, "replaceState");
