@@ -2,6 +2,8 @@
 // ask of the process that runs it. The argument is JSON; see test_example.py.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
 import { chromium } from "playwright-core";
@@ -9,6 +11,7 @@ import { chromium } from "playwright-core";
 export const { frontEnd, api, browserPath, screenshots } = JSON.parse(process.argv[2]);
 
 export const PASSWORD = "a-password-of-some-length";
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 /** Asks the test to let this fail meanwhile. */
@@ -31,6 +34,16 @@ export async function step(name, act) {
 export async function eventually(condition) {
   const deadline = Date.now() + 20_000;
   while (!(await condition())) assert.ok(Date.now() < deadline, String(condition));
+}
+
+/** Nothing on the page keeps a screen reader or the keyboard out, as far as axe can tell. */
+export async function assertAccessible(page) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  assert.deepEqual(
+    violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
+    [],
+  );
 }
 
 /** A window of its own, where nobody is signed in; Better Auth's rate limit sees many addresses. */
@@ -145,13 +158,15 @@ export const task = (page, title) => page.getByRole("listitem").filter({ hasText
 export const button = (page, name) => page.getByRole("button", { name, exact: true });
 export const titles = (page) => page.getByRole("listitem").locator(".title").allInnerTexts();
 
-export async function create(page, title, { priority, due, tags } = {}) {
+export async function create(page, title, { priority, due, repeats, every, tags } = {}) {
   const form = page.getByRole("region", { name: "New task" });
   await form.getByRole("textbox", { name: "Title" }).fill(title);
-  if (priority || due || tags) {
+  if (priority || due || repeats || tags) {
     await form.locator("details").evaluate((details) => (details.open = true));
     await form.getByRole("combobox", { name: "Priority" }).selectOption(priority ?? "medium");
     await form.getByLabel("Due date").fill(due ?? "");
+    await form.getByLabel("Repeats").selectOption(repeats ?? "Never");
+    if (every) await form.getByLabel("Every").fill(every);
     await form.getByLabel("Tags").fill(tags ?? "");
   }
   await form.getByRole("button", { name: "Add task" }).click();

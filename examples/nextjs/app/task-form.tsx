@@ -1,10 +1,11 @@
 "use client";
 
 import { useMutation } from "@tanstack/react-query";
-import { type ReactNode, useRef } from "react";
+import { type ReactNode, useRef, useState } from "react";
 import { ApiError, type NewTask, type Task } from "../lib/api";
 import { localDay } from "../lib/due";
 import { useInBrowser } from "../lib/in-browser";
+import { type Recurrence, UNITS } from "../lib/recurrence";
 import { Failure } from "./failure";
 
 type Props = {
@@ -17,6 +18,8 @@ type Props = {
 /** The fields of a new task, or of one that is there. */
 export function TaskForm({ task, send, children }: Props) {
   const isInBrowser = useInBrowser();
+  const patternBefore = task?.recurrence?.pattern ?? "";
+  const [pattern, setPattern] = useState<Recurrence["pattern"] | "">(patternBefore);
   const sent = useRef({ text: "", key: "" });
   const sending = useMutation({
     mutationFn: (form: HTMLFormElement) => {
@@ -38,6 +41,7 @@ export function TaskForm({ task, send, children }: Props) {
     <form
       className={task ? "fields" : "fields composer"}
       onInput={() => sending.error && sending.reset()}
+      onReset={() => setPattern(patternBefore)}
       onSubmit={(event) => {
         event.preventDefault();
         sending.mutate(event.currentTarget);
@@ -54,7 +58,12 @@ export function TaskForm({ task, send, children }: Props) {
         />
       </label>
       <Failure action={task ? "Not saved" : "Not added"} error={sending.error} />
-      <details className="wide" open={task !== undefined}>
+      <details
+        className="wide"
+        open={task !== undefined}
+        // What the browser refuses to send it points at, which must not be hidden.
+        onInvalidCapture={({ currentTarget }) => (currentTarget.open = true)}
+      >
         <summary>Details</summary>
         <div className="fields">
           <label className="wide">
@@ -73,6 +82,43 @@ export function TaskForm({ task, send, children }: Props) {
             Due date
             <input name="due_date" type="date" defaultValue={localDay(task?.due_date)} />
           </label>
+          <label>
+            Repeats
+            <select
+              name="pattern"
+              defaultValue={patternBefore}
+              onChange={({ target }) => setPattern(target.value as Recurrence["pattern"])}
+            >
+              <option value="">Never</option>
+              <option value="daily">Daily</option>
+              <option value="weekly">Weekly</option>
+              <option value="monthly">Monthly</option>
+              <option value="yearly">Yearly</option>
+            </select>
+          </label>
+          {pattern && (
+            <>
+              <label>
+                Every how many {UNITS[pattern]}
+                <input
+                  name="interval"
+                  type="number"
+                  min={1}
+                  max={365}
+                  required
+                  defaultValue={task?.recurrence?.interval ?? 1}
+                />
+              </label>
+              <label>
+                Until
+                <input
+                  name="end_date"
+                  type="date"
+                  defaultValue={task?.recurrence?.end_date ?? undefined}
+                />
+              </label>
+            </>
+          )}
           <label className="wide">
             Tags, with commas between them
             <input name="tags" defaultValue={task?.tags.join(", ")} autoComplete="off" />
@@ -90,14 +136,23 @@ export function TaskForm({ task, send, children }: Props) {
 }
 
 function valuesOf(form: HTMLFormElement): NewTask {
-  const { title, description, priority, due_date, tags } = Object.fromEntries(
-    new FormData(form) as unknown as Iterable<[string, string]>,
-  ) as Record<string, string>;
+  const { title, description, priority, due_date, pattern, interval, end_date, remind_at, tags } =
+    Object.fromEntries(new FormData(form) as unknown as Iterable<[string, string]>) as Record<
+      string,
+      string
+    >;
   return {
     title: title!,
     description: description || null,
     priority: priority as NewTask["priority"],
     due_date: due_date || null,
+    recurrence: pattern
+      ? {
+          pattern: pattern as Recurrence["pattern"],
+          interval: Number(interval),
+          end_date: end_date || null,
+        }
+      : null,
     tags: tags!
       .split(",")
       .map((tag) => tag.trim())

@@ -3,6 +3,7 @@
 import type { ReactNode } from "react";
 import type { Task } from "../lib/api";
 import { dueText, isOverdue } from "../lib/due";
+import { type Recurrence, recurrenceText } from "../lib/recurrence";
 import { useInBrowser } from "../lib/in-browser";
 import { Icon, PriorityIcon } from "./icons";
 
@@ -45,9 +46,10 @@ export function TaskItem({ task, onToggle, onEdit, onDelete, onTag, children }: 
         </button>
       </div>
       {task.description && <p className="description">{task.description}</p>}
-      {(task.due_date || task.tags.length > 0) && (
+      {(task.due_date || task.recurrence || task.tags.length > 0) && (
         <p className="meta">
           {task.due_date && <Due due={task.due_date} isOpen={!task.completed} />}
+          {task.recurrence && <Repeats recurrence={task.recurrence} />}
           {task.tags.map((tag) => (
             <button type="button" className="tag" key={tag} onClick={() => onTag(tag)}>
               <span className="hidden">Only tasks tagged </span>
@@ -71,5 +73,15 @@ function Due({ due, isOpen }: { due: string; isOpen: boolean }) {
       {isLate ? "overdue: " : "due "}
       {isInBrowser ? dueText(due) : due}
     </time>
+  );
+}
+
+function Repeats({ recurrence }: { recurrence: Recurrence }) {
+  const isInBrowser = useInBrowser();
+  return (
+    <span>
+      <Icon of="repeat" />
+      repeats {recurrenceText(recurrence, isInBrowser ? dueText : String)}
+    </span>
   );
 }

@@ -221,6 +221,8 @@ function setParameters(changes: Record<string, string>, act: "pushState" | "repl
 function differences(task: Task, filledIn: NewTask): Changes {
   const before: Record<string, unknown> = { ...task, due_date: localDay(task.due_date) || null };
   return Object.fromEntries(
-    Object.entries(filledIn).filter(([name, value]) => `${value}` !== `${before[name]}`),
+    Object.entries(filledIn).filter(
+      ([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name]),
+    ),
   );
 }

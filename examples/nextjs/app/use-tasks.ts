@@ -11,16 +11,25 @@ import {
 } from "@tanstack/react-query";
 import { useState } from "react";
 import { type Answer, ApiError, type Changes, type NewTask, type Task, tasksOf } from "../lib/api";
+import { dueText } from "../lib/due";
 import { listKey, listsKey, narrowed, PAGE_SIZE, statsKey, tasksKey, type View } from "../lib/view";
 
 type Pages = InfiniteData<Answer<"list_tasks">>;
+type Answered = { data: Task | null; message: string; next_task?: Task | null };
 /** A request for one task, what is shown until its answer comes, and what is said if it fails. */
 type Change = {
   task: Task;
-  send: () => Promise<{ data: Task | null; message: string }>;
+  send: () => Promise<Answered>;
   shown?: Task;
   failure: string;
 };
+
+/** A task may have gone meanwhile: with the completion that it followed, for example. */
+function ifGone(error: unknown): Answered {
+  if (error instanceof ApiError && error.status === 404)
+    return { data: null, message: "Task deleted" };
+  throw error;
+}
 
 /** A user's tasks as this view shows them, their counts, and all that can be done with them. */
 export function useTasks(userId: string, view: View) {
@@ -41,8 +50,24 @@ export function useTasks(userId: string, view: View) {
     queryFn: ({ signal }) => tasks.stats(narrowed(view), signal),
     placeholderData: keepPreviousData,
   });
-  const readAgain = () =>
-    queryClient.invalidateQueries({ queryKey: tasksKey(userId) });
+  /** Reads these again, and what is not on the page, or was being read, or could not be. */
+  const readAgain = (kinds = ["list", "stats"]) =>
+    queryClient.invalidateQueries({
+      queryKey: tasksKey(userId),
+      predicate: (query) =>
+        kinds.some((kind) => query.queryKey.includes(kind)) ||
+        !query.isActive() ||
+        query.state.fetchStatus === "fetching" ||
+        query.state.status === "error",
+    });
+
+  function say({ message, next_task }: Answered) {
+    setMessage(
+      next_task?.due_date
+        ? `${message}. The next one is due ${dueText(next_task.due_date)}`
+        : message,
+    );
+  }
 
   /** Puts the answer into what was read, so that one change does not read all pages again. */
   function keep(id: number, answer: Task | null) {
@@ -53,24 +78,35 @@ export function useTasks(userId: string, view: View) {
       });
       return read && { ...read, pages: read.pages.map(changed) };
     });
-    // The counts are read again, and what is not on the page, or was being read, or could not be.
-    void queryClient.invalidateQueries({
-      queryKey: tasksKey(userId),
-      predicate: (query) =>
-        query.queryKey.includes("stats") ||
-        !query.isActive() ||
-        query.state.fetchStatus === "fetching" ||
-        query.state.status === "error",
+  }
+
+  /** Whether a successor may have gone when this task was opened again: the answer does not say. */
+  function mayHaveTakenBack(id: number) {
+    const onPage = queryClient.getQueriesData<Pages>({
+      queryKey: listsKey(userId),
+      type: "active",
     });
+    const read = onPage.flatMap(([, list]) => list?.pages ?? []).flatMap((page) => page.data);
+    const completedAt = read.find((task) => task.id === id)?.completed_at;
+    return read.some(
+      ({ completed, created_at, updated_at }) =>
+        completedAt &&
+        !completed &&
+        created_at === updated_at &&
+        new Date(created_at) >= new Date(completedAt),
+    );
   }
 
   const mutationKey = [...tasksKey(userId), "change"];
   const change = useMutation({
     mutationKey,
     mutationFn: (one: Change) => one.send(),
-    onSuccess: ({ data, message }, { task }) => {
-      keep(task.id, data);
-      setMessage(message);
+    onSuccess: (answer, { task }) => {
+      const isOpened = answer.data?.completed === false;
+      const isAlone = !answer.next_task && !(isOpened && mayHaveTakenBack(task.id));
+      keep(task.id, answer.data);
+      say(answer);
+      void readAgain(isAlone ? ["stats"] : undefined);
     },
     onError: (error) => {
       if (error instanceof ApiError && !error.isTemporary) void readAgain();
@@ -94,7 +130,7 @@ export function useTasks(userId: string, view: View) {
 
   const removal = (task: Task): Change => ({
     task,
-    send: () => tasks.delete(task.id),
+    send: () => tasks.delete(task.id).catch(ifGone),
     failure: "Not deleted",
   });
 
@@ -102,7 +138,7 @@ export function useTasks(userId: string, view: View) {
     list,
     stats,
     shown,
-    readAgain,
+    readAgain: () => readAgain(),
     failures,
     /** For those who do not see the page. */
     message,
@@ -122,11 +158,11 @@ export function useTasks(userId: string, view: View) {
     /** For a page that is being left: it is sent, and nobody waits for the answer. */
     removeOnLeave: (task: Task) => tasks.delete(task.id, true).catch(() => undefined),
     async create(task: NewTask, key: string) {
-      setMessage((await tasks.create(task, key)).message);
+      say(await tasks.create(task, key));
       void readAgain();
     },
     async update(id: number, fields: Changes) {
-      setMessage((await tasks.update(id, fields)).message);
+      say(await tasks.update(id, fields));
       void readAgain();
     },
     async clearCompleted() {

@@ -231,6 +231,25 @@ export interface components {
             /** Health */
             health: string;
         };
+        /**
+         * NewRecurrence
+         * @description How often a task comes again: every so many days, weeks, months or years.
+         */
+        NewRecurrence: {
+            pattern: components["schemas"]["Pattern"];
+            /**
+             * Interval
+             * @description 1 unless given.
+             */
+            interval?: number | null;
+            /**
+             * End Date
+             * @description The last day that a task may be due.
+             */
+            end_date?: string | null;
+        };
+        /** @enum {string} */
+        Pattern: "daily" | "weekly" | "monthly" | "yearly";
         /** @enum {string} */
         Priority: "low" | "medium" | "high";
         /** Readiness */
@@ -240,6 +259,20 @@ export interface components {
              * @constant
              */
             status: "ready";
+        };
+        /**
+         * Recurrence
+         * @description How often a task comes again: every so many days, weeks, months or years.
+         */
+        Recurrence: {
+            pattern: components["schemas"]["Pattern"];
+            /** Interval */
+            interval: number;
+            /**
+             * End Date
+             * @description The last day that a task may be due.
+             */
+            end_date: string | null;
         };
         /**
          * Task
@@ -286,6 +319,14 @@ export interface components {
              *     ]
              */
             tags: string[];
+            /** @example null */
+            recurrence: components["schemas"]["Recurrence"] | null;
+            /**
+             * Remind At
+             * @description When the front end is to remind of it; the service only stores it.
+             * @example 2026-12-01T08:00:00Z
+             */
+            remind_at: string | null;
             /**
              * Completed At
              * @description When the task became completed; null while it is pending.
@@ -304,6 +345,14 @@ export interface components {
              * @example 2026-01-12T10:00:00.123456Z
              */
             updated_at: string;
+        };
+        /** TaskChangedResponse */
+        TaskChangedResponse: {
+            data: components["schemas"]["Task"];
+            /** Message */
+            message: string;
+            /** @description The recurring task that follows the one that was completed; else null. */
+            next_task: components["schemas"]["Task"] | null;
         };
         /**
          * TaskCompletion
@@ -351,6 +400,19 @@ export interface components {
              *     ]
              */
             tags?: string[] | null;
+            /**
+             * @example {
+             *       "interval": 2,
+             *       "pattern": "weekly"
+             *     }
+             */
+            recurrence?: components["schemas"]["NewRecurrence"] | null;
+            /**
+             * Remind At
+             * @description A time with a zone (2026-12-01T08:00:00Z), given back in UTC. An empty text means none.
+             * @example 2026-12-01T08:00:00Z
+             */
+            remind_at?: string | null;
         };
         /** TaskDeletedResponse */
         TaskDeletedResponse: {
@@ -430,6 +492,20 @@ export interface components {
              *     ]
              */
             tags?: string[] | null;
+            /**
+             * @description It replaces the whole recurrence; null clears it.
+             * @example {
+             *       "interval": 2,
+             *       "pattern": "weekly"
+             *     }
+             */
+            recurrence?: components["schemas"]["NewRecurrence"] | null;
+            /**
+             * Remind At
+             * @description A time with a zone (2026-12-01T08:00:00Z), given back in UTC. An empty text means none. Null clears it.
+             * @example 2026-12-01T08:00:00Z
+             */
+            remind_at?: string | null;
         };
         /** TasksCompletedResponse */
         TasksCompletedResponse: {
@@ -458,6 +534,11 @@ export interface components {
         UpdatedCount: {
             /** Updated */
             updated: number;
+            /**
+             * Created
+             * @description How many recurring tasks follow those that were completed.
+             */
+            created: number;
         };
     };
     responses: never;
@@ -553,6 +634,8 @@ export interface operations {
                      *           "tags": [
                      *             "shopping"
                      *           ],
+                     *           "recurrence": null,
+                     *           "remind_at": "2026-12-01T08:00:00Z",
                      *           "completed_at": null,
                      *           "created_at": "2026-01-12T10:00:00.123456Z",
                      *           "updated_at": "2026-01-12T10:00:00.123456Z"
@@ -667,6 +750,8 @@ export interface operations {
                      *         "tags": [
                      *           "shopping"
                      *         ],
+                     *         "recurrence": null,
+                     *         "remind_at": "2026-12-01T08:00:00Z",
                      *         "completed_at": null,
                      *         "created_at": "2026-01-12T10:00:00.123456Z",
                      *         "updated_at": "2026-01-12T10:00:00.123456Z"
@@ -894,14 +979,17 @@ export interface operations {
                      *         "tags": [
                      *           "shopping"
                      *         ],
+                     *         "recurrence": null,
+                     *         "remind_at": "2026-12-01T08:00:00Z",
                      *         "completed_at": "2026-01-12T10:00:00.123456Z",
                      *         "created_at": "2026-01-12T10:00:00.123456Z",
                      *         "updated_at": "2026-01-12T10:00:00.123456Z"
                      *       },
-                     *       "message": "Task marked as completed"
+                     *       "message": "Task marked as completed",
+                     *       "next_task": null
                      *     }
                      */
-                    "application/json": components["schemas"]["TaskResponse"];
+                    "application/json": components["schemas"]["TaskChangedResponse"];
                 };
             };
             /** @description Bad Request */
@@ -1005,6 +1093,8 @@ export interface operations {
                      *         "tags": [
                      *           "shopping"
                      *         ],
+                     *         "recurrence": null,
+                     *         "remind_at": "2026-12-01T08:00:00Z",
                      *         "completed_at": null,
                      *         "created_at": "2026-01-12T10:00:00.123456Z",
                      *         "updated_at": "2026-01-12T10:00:00.123456Z"
@@ -1121,14 +1211,17 @@ export interface operations {
                      *           "shopping",
                      *           "home"
                      *         ],
+                     *         "recurrence": null,
+                     *         "remind_at": "2026-12-01T08:00:00Z",
                      *         "completed_at": null,
                      *         "created_at": "2026-01-12T10:00:00.123456Z",
                      *         "updated_at": "2026-01-12T10:00:00.123456Z"
                      *       },
-                     *       "message": "Task updated"
+                     *       "message": "Task updated",
+                     *       "next_task": null
                      *     }
                      */
-                    "application/json": components["schemas"]["TaskResponse"];
+                    "application/json": components["schemas"]["TaskChangedResponse"];
                 };
             };
             /** @description Bad Request */
@@ -1334,14 +1427,17 @@ export interface operations {
                      *           "shopping",
                      *           "home"
                      *         ],
+                     *         "recurrence": null,
+                     *         "remind_at": "2026-12-01T08:00:00Z",
                      *         "completed_at": null,
                      *         "created_at": "2026-01-12T10:00:00.123456Z",
                      *         "updated_at": "2026-01-12T10:00:00.123456Z"
                      *       },
-                     *       "message": "Task updated"
+                     *       "message": "Task updated",
+                     *       "next_task": null
                      *     }
                      */
-                    "application/json": components["schemas"]["TaskResponse"];
+                    "application/json": components["schemas"]["TaskChangedResponse"];
                 };
             };
             /** @description Bad Request */
@@ -1580,7 +1676,8 @@ export interface operations {
                     /**
                      * @example {
                      *       "data": {
-                     *         "updated": 3
+                     *         "updated": 3,
+                     *         "created": 1
                      *       },
                      *       "message": "3 tasks marked as completed"
                      *     }
