@@ -158,15 +158,16 @@ export const task = (page, title) => page.getByRole("listitem").filter({ hasText
 export const button = (page, name) => page.getByRole("button", { name, exact: true });
 export const titles = (page) => page.getByRole("listitem").locator(".title").allInnerTexts();
 
-export async function create(page, title, { priority, due, repeats, every, tags } = {}) {
+export async function create(page, title, { priority, due, repeats, every, reminder, tags } = {}) {
   const form = page.getByRole("region", { name: "New task" });
   await form.getByRole("textbox", { name: "Title" }).fill(title);
-  if (priority || due || repeats || tags) {
+  if (priority || due || repeats || reminder || tags) {
     await form.locator("details").evaluate((details) => (details.open = true));
     await form.getByRole("combobox", { name: "Priority" }).selectOption(priority ?? "medium");
     await form.getByLabel("Due date").fill(due ?? "");
     await form.getByLabel("Repeats").selectOption(repeats ?? "Never");
     if (every) await form.getByLabel("Every").fill(every);
+    await form.getByLabel("Reminder").fill(reminder ?? "");
     await form.getByLabel("Tags").fill(tags ?? "");
   }
   await form.getByRole("button", { name: "Add task" }).click();

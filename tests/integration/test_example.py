@@ -208,6 +208,12 @@ def test_two_people_use_everything_that_the_example_shows(running: Running, tmp_
     walk("walk.mjs", running, Path(SCREENSHOTS).absolute() if SCREENSHOTS else tmp_path)
 
 
+def test_a_reminder_is_shown_once_in_whichever_tab_or_listed(
+    running: Running, tmp_path: Path
+) -> None:
+    walk("reminders.mjs", running, tmp_path)
+
+
 @AS_BUILT
 def test_what_fails_is_said_where_it_failed_until_it_is_over(
     running: Running, tmp_path: Path

@@ -427,6 +427,28 @@ await inBrowser(async (browser) => {
     await heading(page, "0 open, 0 completed");
   });
 
+  await step("a reminder is at its reader's own time", async () => {
+    for (const [person, name, instant] of [
+      [page, "Call the bank", "2030-11-30T19:00:00Z"],
+      [other, "Buy groceries", "2030-12-01T20:00:00Z"],
+    ]) {
+      if (person === page) await create(person, name);
+      await button(person, `Edit ${name}`).click();
+      await person.getByRole("dialog").getByLabel("Reminder").fill("2030-12-01T09:00");
+      await button(person, "Save").click();
+
+      await task(person, name).getByText("reminder Dec 1, 2030, 9:00 AM").waitFor();
+      assert.equal((await stored(person))[0].remind_at, instant);
+      await button(person, `Edit ${name}`).click();
+      const field = person.getByRole("dialog").getByLabel("Reminder");
+      assert.equal(await field.inputValue(), "2030-12-01T09:00");
+      await button(person, "Cancel").click();
+    }
+    await button(page, "Delete Call the bank").click();
+    await button(page, "Close").click();
+    await heading(page, "0 open, 0 completed");
+  });
+
   await step("a long list comes in pages, each task once", async () => {
     const expected = await page.evaluate(
       async ([api, count]) => {
@@ -457,6 +479,7 @@ await inBrowser(async (browser) => {
   });
 
   await step("a change is two requests, however many tasks are loaded", async () => {
+    await page.waitForLoadState("networkidle");
     const sent = [];
     page.on("request", (request) => {
       if (request.url().startsWith(api) && request.method() !== "OPTIONS")

@@ -3,9 +3,10 @@
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useRef, useState } from "react";
 import { ApiError, type NewTask, type Task } from "../lib/api";
-import { localDay } from "../lib/due";
+import { instantOf, localDay, localTime } from "../lib/due";
 import { useInBrowser } from "../lib/in-browser";
 import { type Recurrence, UNITS } from "../lib/recurrence";
+import { askToNotify } from "../lib/reminders";
 import { Failure } from "./failure";
 
 type Props = {
@@ -44,6 +45,8 @@ export function TaskForm({ task, send, children }: Props) {
       onReset={() => setPattern(patternBefore)}
       onSubmit={(event) => {
         event.preventDefault();
+        const reminder = event.currentTarget.querySelector<HTMLInputElement>("[name=remind_at]")!;
+        if (reminder.value && reminder.value !== reminder.defaultValue) askToNotify();
         sending.mutate(event.currentTarget);
       }}
     >
@@ -81,6 +84,15 @@ export function TaskForm({ task, send, children }: Props) {
           <label>
             Due date
             <input name="due_date" type="date" defaultValue={localDay(task?.due_date)} />
+          </label>
+          <label>
+            Reminder
+            <input
+              name="remind_at"
+              type="datetime-local"
+              max="9999-12-31T23:59"
+              defaultValue={localTime(task?.remind_at)}
+            />
           </label>
           <label>
             Repeats
@@ -153,6 +165,7 @@ function valuesOf(form: HTMLFormElement): NewTask {
           end_date: end_date || null,
         }
       : null,
+    remind_at: instantOf(remind_at!),
     tags: tags!
       .split(",")
       .map((tag) => tag.trim())

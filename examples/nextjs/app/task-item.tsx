@@ -18,6 +18,7 @@ type Props = {
 };
 
 export function TaskItem({ task, onToggle, onEdit, onDelete, onTag, children }: Props) {
+  const reminder = !task.completed && task.remind_at;
   return (
     <li className="task">
       <label className="title">
@@ -46,10 +47,11 @@ export function TaskItem({ task, onToggle, onEdit, onDelete, onTag, children }: 
         </button>
       </div>
       {task.description && <p className="description">{task.description}</p>}
-      {(task.due_date || task.recurrence || task.tags.length > 0) && (
+      {(task.due_date || task.recurrence || reminder || task.tags.length > 0) && (
         <p className="meta">
           {task.due_date && <Due due={task.due_date} isOpen={!task.completed} />}
           {task.recurrence && <Repeats recurrence={task.recurrence} />}
+          {reminder && <Reminder time={reminder} />}
           {task.tags.map((tag) => (
             <button type="button" className="tag" key={tag} onClick={() => onTag(tag)}>
               <span className="hidden">Only tasks tagged </span>
@@ -83,5 +85,15 @@ function Repeats({ recurrence }: { recurrence: Recurrence }) {
       <Icon of="repeat" />
       repeats {recurrenceText(recurrence, isInBrowser ? dueText : String)}
     </span>
+  );
+}
+
+function Reminder({ time }: { time: string }) {
+  const isInBrowser = useInBrowser();
+  return (
+    <time dateTime={time}>
+      <Icon of="reminder" />
+      reminder {isInBrowser ? dueText(time) : time}
+    </time>
   );
 }

@@ -3,13 +3,14 @@
 import { useSearchParams } from "next/navigation";
 import { useRef, useState } from "react";
 import type { Changes, NewTask, Task } from "../lib/api";
-import { localDay } from "../lib/due";
+import { instantOf, localDay, localTime } from "../lib/due";
 import { useInBrowser } from "../lib/in-browser";
 import { narrowed, type View, viewOf } from "../lib/view";
 import { DeleteAccount, SignOut } from "./account";
 import { Confirm, Dialog } from "./dialog";
 import { Failure } from "./failure";
 import { Icon, Logo } from "./icons";
+import { Reminders } from "./reminders";
 import { TaskForm } from "./task-form";
 import { TaskItem } from "./task-item";
 import { Undo } from "./undo";
@@ -19,7 +20,7 @@ import { ViewForm } from "./view-form";
 export function TaskList({ userId, name }: { userId: string; name: string }) {
   const view = viewOf(useSearchParams());
   const tasks = useTasks(userId, view);
-  const { list, stats, setMessage } = tasks;
+  const { list, stats, reminders, setMessage } = tasks;
   // To a browser whose clock is ahead, what the server has just read is old.
   const isReading = useInBrowser() && list.isFetching;
   const heading = useRef<HTMLHeadingElement>(null);
@@ -40,7 +41,8 @@ export function TaskList({ userId, name }: { userId: string; name: string }) {
     if (deleted) await tasks.removeNow(deleted);
   }
 
-  const shown = tasks.shown?.filter(({ id }) => id !== deleted?.id);
+  const isKept = ({ id }: Task) => id !== deleted?.id;
+  const shown = tasks.shown?.filter(isKept);
   const isRead = !list.error && !stats.error;
   const completed = stats.data?.data.completed ?? 0;
   // A failure stands with its task, or here, if the task is not in this list.
@@ -54,6 +56,11 @@ export function TaskList({ userId, name }: { userId: string; name: string }) {
       <section className="card" aria-label="New task" ref={newTask}>
         <TaskForm send={tasks.create} />
       </section>
+      <Reminders
+        tasks={reminders.data?.filter(isKept) ?? []}
+        readAgain={reminders.refetch}
+        onDismiss={() => heading.current?.focus()}
+      />
       <ViewForm view={view} onChange={setView} />
       <div className="heading">
         <h2 ref={heading} tabIndex={-1}>
@@ -219,7 +226,11 @@ function setParameters(changes: Record<string, string>, act: "pushState" | "repl
 
 /** What was changed in the form, so that it does not undo what another device changed. */
 function differences(task: Task, filledIn: NewTask): Changes {
-  const before: Record<string, unknown> = { ...task, due_date: localDay(task.due_date) || null };
+  const before: Record<string, unknown> = {
+    ...task,
+    due_date: localDay(task.due_date) || null,
+    remind_at: instantOf(localTime(task.remind_at)),
+  };
   return Object.fromEntries(
     Object.entries(filledIn).filter(
       ([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name]),

@@ -12,7 +12,19 @@ import {
 import { useState } from "react";
 import { type Answer, ApiError, type Changes, type NewTask, type Task, tasksOf } from "../lib/api";
 import { dueText } from "../lib/due";
-import { listKey, listsKey, narrowed, PAGE_SIZE, statsKey, tasksKey, type View } from "../lib/view";
+import { keepShown } from "../lib/reminders";
+import {
+  listKey,
+  listsKey,
+  narrowed,
+  PAGE_SIZE,
+  remindersKey,
+  statsKey,
+  tasksKey,
+  type View,
+} from "../lib/view";
+
+const A_MINUTE = 60_000;
 
 type Pages = InfiniteData<Answer<"list_tasks">>;
 type Answered = { data: Task | null; message: string; next_task?: Task | null };
@@ -50,6 +62,18 @@ export function useTasks(userId: string, view: View) {
     queryFn: ({ signal }) => tasks.stats(narrowed(view), signal),
     placeholderData: keepPreviousData,
   });
+  const reminders = useQuery({
+    queryKey: remindersKey(userId),
+    queryFn: async ({ signal }) => {
+      const { data } = await tasks.list({ filter: "pending" }, signal);
+      const reminding = data.filter(({ remind_at }) => remind_at);
+      keepShown(userId, reminding);
+      return reminding;
+    },
+    // Nobody waits for it: what fails is not told, but tried again.
+    refetchInterval: ({ state }) => state.status === "error" && A_MINUTE,
+    refetchIntervalInBackground: true,
+  });
   /** Reads these again, and what is not on the page, or was being read, or could not be. */
   const readAgain = (kinds = ["list", "stats"]) =>
     queryClient.invalidateQueries({
@@ -61,7 +85,17 @@ export function useTasks(userId: string, view: View) {
         query.state.status === "error",
     });
 
-  function say({ message, next_task }: Answered) {
+  /** Says what was answered, and keeps its reminders, so that not all tasks are read again. */
+  function hear({ data, message, next_task }: Answered, id = data?.id) {
+    const heard = [data, next_task].filter((task) => task != null);
+    queryClient.setQueryData<Task[]>(
+      remindersKey(userId),
+      (read) =>
+        read && [
+          ...read.filter((task) => task.id !== id && task.id !== next_task?.id),
+          ...heard.filter(({ completed, remind_at }) => remind_at && !completed),
+        ],
+    );
     setMessage(
       next_task?.due_date
         ? `${message}. The next one is due ${dueText(next_task.due_date)}`
@@ -105,7 +139,7 @@ export function useTasks(userId: string, view: View) {
       const isOpened = answer.data?.completed === false;
       const isAlone = !answer.next_task && !(isOpened && mayHaveTakenBack(task.id));
       keep(task.id, answer.data);
-      say(answer);
+      hear(answer, task.id);
       void readAgain(isAlone ? ["stats"] : undefined);
     },
     onError: (error) => {
@@ -137,6 +171,7 @@ export function useTasks(userId: string, view: View) {
   return {
     list,
     stats,
+    reminders,
     shown,
     readAgain: () => readAgain(),
     failures,
@@ -158,11 +193,11 @@ export function useTasks(userId: string, view: View) {
     /** For a page that is being left: it is sent, and nobody waits for the answer. */
     removeOnLeave: (task: Task) => tasks.delete(task.id, true).catch(() => undefined),
     async create(task: NewTask, key: string) {
-      say(await tasks.create(task, key));
+      hear(await tasks.create(task, key));
       void readAgain();
     },
     async update(id: number, fields: Changes) {
-      say(await tasks.update(id, fields));
+      hear(await tasks.update(id, fields));
       void readAgain();
     },
     async clearCompleted() {

@@ -8,6 +8,18 @@ export function localDay(due?: string | null) {
   return due ? dayOf(timeOf(due)) : "";
 }
 
+/** An instant for `<input type="datetime-local">`, where the reader is. */
+export function localTime(instant?: string | null) {
+  if (!instant) return "";
+  const time = new Date(instant);
+  return `${dayOf(time)}T${time.toLocaleTimeString("sv").slice(0, "09:00".length)}`;
+}
+
+/** The instant, in UTC, of what such an input gives. */
+export function instantOf(localTime: string) {
+  return localTime ? new Date(localTime).toISOString() : null;
+}
+
 export function isOverdue(due: string) {
   return isDay(due) ? due < dayOf(new Date()) : timeOf(due) < new Date();
 }

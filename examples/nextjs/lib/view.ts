@@ -22,6 +22,7 @@ export function pagesOf(parameters: URLSearchParams) {
 }
 
 export const tasksKey = (userId: string) => ["tasks", userId];
+export const remindersKey = (userId: string) => [...tasksKey(userId), "reminders"];
 export const listsKey = (userId: string) => [...tasksKey(userId), "list"];
 export const listKey = (userId: string, view: View) => [...listsKey(userId), view];
 export const statsKey = (userId: string, view: View) => [
