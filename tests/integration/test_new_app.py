@@ -1,4 +1,5 @@
-"""New apps of the newest packages, as docs/nextjs.md and docs/front-ends.md tell how to make them.
+"""New apps of the newest packages, as docs/nextjs.md and docs/front-ends.md tell how to make them,
+and what docs/mcp.md adds to that of Next.js.
 
 An empty home folder, beside a fresh clone of the last commit. The ports alone are not as typed, and
 where the route of docs/recurring.md sends mail.
@@ -6,6 +7,7 @@ where the route of docs/recurring.md sends mail.
 
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +18,16 @@ from pathlib import Path
 from shlex import quote
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 from cluster import ROLE, Cluster, Database
+from jose import jwt
+from mcp_clients import FOLDER, MCP_REMOTE, SDK, TOOLS, seen_by
 from newcomer import INSTALL_SECONDS, Newcomer
 from pages import PAGES, ROOT, fences, sections
+from ports import free_port
 from service import Service
 
 pytestmark = pytest.mark.integration
@@ -32,6 +38,9 @@ MAKE_VITE, *FILES, RUN_VITE = fences(sections(PAGES["docs/front-ends.md"])["Vite
 SET, START_AUTH, START_VITE = RUN_VITE.text.splitlines()
 TABLE, ROUTE, _ = (fence.text for fence in fences(sections(PAGES["docs/recurring.md"])["By mail"]))
 MAIL_SERVICE = "https://api.resend.com"
+ASSISTANTS = sections(PAGES["docs/mcp.md"])
+INSTALL_OAUTH, CHANGES, *OAUTH_FILES, START_OAUTH = fences(ASSISTANTS["Your users' assistants"])
+INSTALL_CHAT, CHAT = fences(ASSISTANTS["A chat in your front end"])
 AUTH_PORT = "3000"
 AUTH_PATH = "/api/auth/ok"
 
@@ -53,6 +62,28 @@ class App:
     def type(self, commands: str) -> str:
         return self.newcomer.type(commands, self.folder, **self.environment)
 
+    def write(self, file: str) -> None:
+        """Write a file whose first line is its path."""
+        [path] = re.findall(r"\A// (\S+)\n", file)
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(file)
+
+    def change(self, changes: str) -> None:
+        """Change files as a diff says whose hunks name no lines."""
+        for path, *hunks in (file.split("@@\n") for file in changes.split("--- ")[1:]):
+            file = self.folder / path.strip()
+            text = file.read_text()
+            for lines in (hunk.splitlines(keepends=True) for hunk in hunks):
+                before = "".join(line[1:] for line in lines if line[0] != "+")
+                assert text.count(before) == 1, before
+                text = text.replace(before, "".join(line[1:] for line in lines if line[0] != "-"))
+            file.write_text(text)
+
+    @property
+    def mcp_url(self) -> str:
+        return self.environment["MCP_URL"]
+
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
@@ -68,14 +99,11 @@ def home() -> Iterator[Path]:
 def made(home: Path, commands: str, name: str) -> Iterator[App]:
     """The app that the commands make in the folder of this name."""
     newcomer = Newcomer(home)
-    api_environment = {"BETTER_AUTH_URL": newcomer.url}
-    with Service(home / "tasks-api", home / f"{name}-api-log", api_environment) as api:
+    port = free_port()
+    both = {"BETTER_AUTH_URL": newcomer.url, "MCP_URL": f"http://127.0.0.1:{port}/mcp"}
+    with Service(home / "tasks-api", home / f"{name}-api-log", both, port=port) as api:
         api.wait_until_started()
-        environment = {
-            "BETTER_AUTH_URL": newcomer.url,
-            "NEXT_PUBLIC_API_URL": api.origin,
-            "VITE_API_URL": api.origin,
-        }
+        environment = both | {"NEXT_PUBLIC_API_URL": api.origin, "VITE_API_URL": api.origin}
         newcomer.type(commands, home, **environment)
         yield App(newcomer, home / name, api, environment)
 
@@ -112,13 +140,8 @@ def mail_service() -> Iterator[MailService]:
 @pytest.fixture(scope="module")
 def next_app(home: Path, mail_service: MailService) -> Iterator[App]:
     with made(home, "".join(MAKE_NEXT), "my-app") as app:
-        [path] = re.findall(r"\A// (\S+)\n", ROUTE)
-        route = app.folder / path
-        route.parent.mkdir(parents=True)
         assert MAIL_SERVICE in ROUTE
-        route.write_text(
-            ROUTE.replace(MAIL_SERVICE, f"http://127.0.0.1:{mail_service.server_port}")
-        )
+        app.write(ROUTE.replace(MAIL_SERVICE, f"http://127.0.0.1:{mail_service.server_port}"))
         yield app
 
 
@@ -127,11 +150,40 @@ def vite_app(home: Path) -> Iterator[App]:
     with made(home, MAKE_VITE.text, "my-vite-app") as app:
         auth = Newcomer(home)
         for file in FILES:
-            [path] = re.findall(r"\A// (\S+)\n", file.text)
-            (app.folder / path).write_text(file.text.replace(AUTH_PORT, auth.port))
+            app.write(file.text.replace(AUTH_PORT, auth.port))
         app.type(SET)
         with auth.serving(START_AUTH, app.folder, AUTH_PATH, **app.environment):
             yield app
+
+
+@pytest.fixture(scope="module")
+def assisted_app(next_app: App) -> Iterator[App]:
+    """The app after docs/mcp.md, while it serves; its chat's model needs no account."""
+    *prepare, start = START_OAUTH.text.splitlines(keepends=True)
+    next_app.change(CHANGES.text)
+    for file in (*OAUTH_FILES, CHAT):
+        next_app.write(file.text)
+    shutil.copy(FOLDER / "simulated_model.js", next_app.folder / "instrumentation.js")
+    next_app.type("".join([INSTALL_OAUTH.text, INSTALL_CHAT.text, *prepare]))
+    with next_app.serving(start):
+        yield next_app
+
+
+def password_of(name: str) -> str:
+    return f"{name}-has-a-key"
+
+
+def seen_signing_in(client: str, app: App, name: str, shown_as: str) -> Any:
+    """What the client sees that its user, who has an account, lets in."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    assert chromium, "chromium is missing"
+    sign_in = {
+        "browserPath": chromium,
+        "email": f"{name}@example.com",
+        "password": password_of(name),
+        "as": shown_as,
+    }
+    return seen_by(client, app.mcp_url, signIn=sign_in)
 
 
 @contextmanager
@@ -143,7 +195,7 @@ def signed_in(app: App, name: str) -> Iterator[tuple[httpx2.Client, str, dict[st
         timeout=INSTALL_SECONDS,
         trust_env=False,
     ) as browser:
-        account = {"name": name, "email": f"{name}@example.com", "password": f"{name}-has-a-key"}
+        account = {"name": name, "email": f"{name}@example.com", "password": password_of(name)}
         signed_up = browser.post("/api/auth/sign-up/email", json=account)
         token = browser.get("/api/auth/token").json()["token"]
         tasks = f"{app.api.origin}/api/{signed_up.json()['user']['id']}/tasks"
@@ -242,3 +294,67 @@ def test_an_app_of_vite_lists_the_task_of_somebody_who_has_just_signed_up(vite_a
     start = f"{START_VITE} -- --strictPort --port {vite_app.newcomer.port}"
     with vite_app.serving(start), signed_in(vite_app, "eve") as (browser, tasks, headers):
         assert_lists_a_task(browser, tasks, headers)
+
+
+def test_the_linter_and_the_types_of_nextjs_find_nothing_in_the_files_for_assistants(
+    assisted_app: App,
+) -> None:
+    assisted_app.type("npm run lint -- --max-warnings 0 && npx tsc --noEmit")
+
+
+def test_an_assistant_finds_the_sign_in_from_its_first_401_on(assisted_app: App) -> None:
+    refused = httpx2.post(assisted_app.mcp_url, json={}, trust_env=False)
+    [resource_url] = re.findall(r'resource_metadata="(.+)"', refused.headers["WWW-Authenticate"])
+    resource = httpx2.get(resource_url, trust_env=False).json()
+    [issuer] = resource["authorization_servers"]
+    parts = urlsplit(issuer)
+    # RFC 8414: between the issuer's origin and its path.
+    well_known = f"/.well-known/oauth-authorization-server{parts.path}"
+    server = httpx2.get(
+        f"{parts.scheme}://{parts.netloc}{well_known}", timeout=INSTALL_SECONDS, trust_env=False
+    ).json()
+
+    assert refused.status_code == 401
+    assert resource["resource"] == assisted_app.mcp_url
+    assert server["issuer"] == issuer == f"{assisted_app.newcomer.url}/api/auth"
+    assert server["registration_endpoint"].startswith(issuer)
+    assert server["code_challenge_methods_supported"] == ["S256"]
+
+
+def test_the_sdk_of_mcp_is_let_in_once_its_user_allows_it_to_the_tools_and_to_nothing_else(
+    assisted_app: App,
+) -> None:
+    with signed_in(assisted_app, "joan") as (browser, tasks, headers):
+        seen = seen_signing_in(SDK, assisted_app, "joan", "Tests")
+        listed = browser.get(tasks, headers=headers).json()
+        refused = browser.get(tasks, headers={"Authorization": f"Bearer {seen['token']}"})
+    claims = jwt.get_unverified_claims(seen["token"])
+
+    assert seen["refusal"] == "access_denied"
+    assert seen["tools"] == TOOLS
+    assert [task["id"] for task in listed["data"]] == [seen["added"]["task_id"]]
+    assert claims["iss"] == f"{assisted_app.newcomer.url}/api/auth"
+    assert assisted_app.mcp_url in claims["aud"]
+    assert refused.status_code == 401
+
+
+def test_mcp_remote_signs_its_user_in(assisted_app: App) -> None:
+    with signed_in(assisted_app, "mary") as (browser, tasks, headers):
+        seen = seen_signing_in(MCP_REMOTE, assisted_app, "mary", "MCP CLI Proxy")
+        listed = browser.get(tasks, headers=headers).json()
+
+    assert seen["tools"] == TOOLS
+    assert [task["id"] for task in listed["data"]] == [seen["added"]["task_id"]]
+
+
+def test_a_chat_adds_a_task_to_the_list_of_who_is_signed_in(assisted_app: App) -> None:
+    wish = {"id": "1", "role": "user", "parts": [{"type": "text", "text": "I need groceries"}]}
+    with signed_in(assisted_app, "grace") as (browser, tasks, headers):
+        said = browser.post("/api/chat", json={"messages": [wish]})
+        listed = browser.get(tasks, headers=headers).json()
+        browser.cookies.clear()
+        refused = browser.post("/api/chat", json={"messages": [wish]})
+
+    assert "It is on your list" in said.text
+    assert [task["title"] for task in listed["data"]] == ["Buy groceries"]
+    assert refused.status_code == 401

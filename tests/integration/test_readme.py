@@ -1,4 +1,5 @@
-"""The README's commands and those of docs/api.md, as somebody types them who has just come.
+"""The commands of the README, of docs/api.md and of the beginning of docs/mcp.md, as somebody types
+them who has just come.
 
 A fresh clone of the last commit, an empty home folder, bash, and packages from the index. Two
 things are not as typed: the clone's URL, and the port, as 8000 may be taken on this machine.
@@ -16,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp_clients import TOOLS
 from newcomer import PORT, Newcomer
-from pages import PAGES, ROOT, fences
+from pages import PAGES, ROOT, fences, sections
 from users import SECRET
 
 from settings import PLACEHOLDER_SECRET
@@ -106,6 +108,17 @@ def test_every_request_of_the_api_page_has_the_answer_that_it_shows(
         _, *answers = newcomer.type(script, installed).split("\0")
 
     assert [parts(answer) for answer in answers] == [parts(answer.text) for _, answer in shown]
+
+
+def test_the_inspector_lists_the_tools_for_who_types_the_first_lines_of_the_page_of_assistants(
+    newcomer: Newcomer, installed: Path
+) -> None:
+    serve, _, inspect = fences(sections(PAGES["docs/mcp.md"])["Your own assistant"])
+
+    with newcomer.serving(serve.text, installed):
+        listed = json.loads(newcomer.type(inspect.text, installed))
+
+    assert [tool["name"] for tool in listed["tools"]] == TOOLS
 
 
 def parts(answer: str) -> Any:
