@@ -15,20 +15,15 @@ EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 
-def parse_time(text: str) -> datetime:
-    """Parse a database's text of a time, to UTC."""
-    time = datetime.fromisoformat(text)
-    if time.tzinfo is UTC:  # nearly always; a conversion costs as much as the parsing
-        return time
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-
-
 def parse_postgresql(text: Any, cursor: object) -> datetime | None:
-    """Parse as a typecaster of psycopg2, which passes null as None."""
+    """Parse as a typecaster of psycopg2, which passes null as None, to UTC."""
     if text is None:
         return None
     try:
-        return parse_time(text)
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is UTC:  # nearly always; a conversion costs as much as the parsing
+            return time
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         # In the zone of the session, the first day of the years 1 to 9999 may be one of the year
         # before, and the last one of the year after.
