@@ -11,8 +11,10 @@ FOLDERS = ("routes", "sql", "driver", "tokens", "migrations")
 
 
 def copy_app(folder: Path) -> Path:
-    """Copy the app's modules to where no `.env` and no database lie about, as compiled here."""
-    for name in (*FOLDERS, "__pycache__"):
+    """Copy the app's modules to where no `.env` and no database lie about, as compiled here, if
+    PYTHONDONTWRITEBYTECODE does not forbid that.
+    """
+    for name in (*FOLDERS, *(path.name for path in ROOT.glob("__pycache__"))):
         # What other workers of pytest-xdist compile at this moment has a name for the moment.
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.pyc.*"))
     for module in ROOT.glob("*.py"):
