@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from assistant import ERAS, Assistant, call, text_of
+from assistant import ERAS, Assistant, call, rpc, text_of
 from endpoints import TASKS
 from fastapi.testclient import TestClient
 from fixtures import Overrides
@@ -57,6 +57,19 @@ def test_the_server_names_itself_and_says_what_it_is_for(
         " delete it."
     )
     assert set(capabilities.model_dump(exclude_none=True)) == {"tools"}
+
+
+@pytest.mark.parametrize("revision", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
+def test_a_client_gets_the_revision_that_it_begins_with(alice: TestClient, revision: str) -> None:
+    client = {"name": "a client", "version": "1"}
+
+    begun = rpc(alice, "initialize", protocolVersion=revision, capabilities={}, clientInfo=client)
+    alice.headers["MCP-Protocol-Version"] = revision
+    listed = call(alice, "list_tasks")
+
+    assert begun.json()["result"]["protocolVersion"] == revision
+    assert "Mcp-Session-Id" not in begun.headers
+    assert listed.json()["result"]["structuredContent"] == {"tasks": [], "next_cursor": None}
 
 
 def tools_of(assistant: Assistant) -> ListToolsResult:
@@ -451,3 +464,41 @@ def test_an_argument_that_no_database_stores_is_refused(alice: TestClient) -> No
     assert all(answer.status_code < 500 for answer in answers)
     assert alice.get(TASKS).json()["data"] == []
     assert call(alice, "list_tasks").json()["result"]["structuredContent"]["tasks"] == []
+
+
+@pytest.mark.without_sql
+@pytest.mark.parametrize(
+    ("tool", "arguments", "text"),
+    [
+        ("add_task", {"title": "\ud800"}, TITLES),
+        ("add_task", {"title": "x", "description": "\ud800"}, INVALID["body", "description"]),
+        ("update_task", {"task_id": 1, "tags": ["\ud800"]}, INVALID["body", "tags"]),
+        ("delete_task", {"task_id": "\ud800"}, IDS),
+        ("list_tasks", {"tag": "\ud800"}, INVALID["query", "tag"]),
+        ("list_tasks", {"search": "\ud800"}, INVALID["query", "search"]),
+        ("list_tasks", {"cursor": "\ud800"}, INVALID["query", "cursor"]),
+    ],
+    ids=ascii,
+)
+def test_a_lone_surrogate_is_refused_in_the_apis_words_where_the_package_lets_it_pass(
+    alice: TestClient, tool: str, arguments: dict[str, Any], text: str
+) -> None:
+    """Of the two eras, the package parses the JSON of the newer one more leniently."""
+    revision = "2026-07-28"
+    envelope = {
+        "io.modelcontextprotocol/protocolVersion": revision,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    params = {"name": tool, "arguments": arguments, "_meta": envelope}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    headers = {
+        "Content-Type": "application/json",
+        "MCP-Protocol-Version": revision,
+        "Mcp-Method": "tools/call",
+        "Mcp-Name": tool,
+    }
+
+    answer = alice.post("/mcp", content=json.dumps(body), headers=headers)
+
+    result = answer.json()["result"]
+    assert (result["isError"], result["content"][0]["text"]) == (True, text)
