@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    TypeAdapter,
     WithJsonSchema,
 )
 from pydantic.config import JsonDict
@@ -163,6 +164,7 @@ def _whole(recurrence: NewRecurrence) -> dict[str, Any]:
 
 
 SetRecurrence = Annotated[NewRecurrence, AfterValidator(_whole)]
+RECURRENCE: TypeAdapter[dict[str, Any]] = TypeAdapter(SetRecurrence)
 Reminder = Annotated[
     datetime | None,
     BeforeValidator(_instant),
