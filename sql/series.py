@@ -180,11 +180,11 @@ def first_completion_of(conditions: frozenset[str], *, completed: bool) -> Count
 
 @cache
 def left_of(conditions: frozenset[str], *, completed: bool, again: bool) -> Scoped:
-    """The tasks that were left; `again`, those of them that still are."""
+    """The tasks that were left, though they may not recur by now; `again`, those of them that
+    still are.
+    """
     statement = select(*ALL_COLUMNS).where(
-        table.c.completed.is_distinct_from(completed),
-        _is_left(completed=completed),
-        *where(conditions),
+        table.c.completed.is_distinct_from(completed), *where(conditions)
     )
     return Scoped(statement.where(_THESE) if again else statement)
 

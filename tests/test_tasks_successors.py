@@ -596,3 +596,37 @@ def test_many_at_once_change_those_that_are_selected_alone(
         (["b"], False),
         (["a"], True),
     ]
+
+
+CLEARING: dict[str, list[str]] = {
+    "postgresql": [
+        "CREATE FUNCTION clear() RETURNS trigger LANGUAGE plpgsql"
+        " AS $$ BEGIN UPDATE tasks SET recurrence = NULL WHERE id = NEW.id; RETURN NULL; END $$",
+        "CREATE TRIGGER clear AFTER UPDATE ON tasks FOR EACH ROW"
+        " WHEN (NEW.recurrence IS NOT NULL) EXECUTE FUNCTION clear()",
+    ],
+    "sqlite": [
+        "CREATE TRIGGER clear AFTER UPDATE ON tasks WHEN NEW.recurrence IS NOT NULL"
+        " BEGIN UPDATE tasks SET recurrence = NULL WHERE id = NEW.id; END",
+    ],
+}
+NO_LONGER_CLEARING = {
+    "postgresql": ["DROP TRIGGER clear ON tasks", "DROP FUNCTION clear"],
+    "sqlite": ["DROP TRIGGER clear"],
+}
+
+
+def test_many_at_once_complete_a_task_whose_recurrence_is_cleared_meanwhile(
+    alice: TestClient, stored: Callable[..., Task], engine: Engine
+) -> None:
+    stored(recurrence=DAILY)
+    with engine.connect() as connection:
+        for statement in CLEARING[engine.dialect.name]:
+            connection.exec_driver_sql(statement)
+
+        counts = all_at_once(alice, completed=True)
+
+        for statement in NO_LONGER_CLEARING[engine.dialect.name]:
+            connection.exec_driver_sql(statement)
+    assert counts == {"updated": 1, "created": 0}
+    assert [task["completed"] for task in listed(alice)] == [True]
