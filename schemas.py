@@ -164,7 +164,7 @@ def _whole(recurrence: NewRecurrence) -> dict[str, Any]:
 
 
 SetRecurrence = Annotated[NewRecurrence, AfterValidator(_whole)]
-RECURRENCE: TypeAdapter[dict[str, Any]] = TypeAdapter(SetRecurrence)
+RECURRENCE: TypeAdapter[Any] = TypeAdapter(SetRecurrence)
 Reminder = Annotated[
     datetime | None,
     BeforeValidator(_instant),
