@@ -17,7 +17,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, delete, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlmodel import Session, SQLModel
 from users import MCP_URL, OWNER, SECRET, bearer
@@ -394,7 +394,9 @@ def far_client(proxy: CountingProxy) -> Iterator[TestClient]:
 
 @pytest.fixture
 def far_task(far_client: TestClient) -> int:
+    """The id of the only task: one that another file left may recur."""
     with Session(database.engine) as session:
+        session.execute(delete(Task))
         task = Task(user_id=OWNER, title="Far away")
         session.add(task)
         session.commit()
