@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from errors import ValidationFailed, error_response
 
@@ -48,6 +48,8 @@ class BoundedFlow(FlowControl):
 class BoundedProtocol(HttpToolsProtocol):
     # How much was parsed since a request or a part of its body began.
     unfinished = 0
+    # The request that is answered; `cycle` is the last one that was read.
+    answered: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -116,6 +118,10 @@ class BoundedProtocol(HttpToolsProtocol):
         # Trailers are added to `self.headers`, and must not count as headers (RFC 9110, 6.5.1).
         self.scope["headers"] = self.headers.copy()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self.answered = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
         self.unfinished = 0
@@ -128,6 +134,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self.answered:
+            # Uvicorn tells the last one alone; the others would be answered into the void.
+            self.answered.disconnected = True
+            self.answered.message_event.set()
+            self.answered = None
         # Each request here and the connection refer to each other.
         self.pipeline.clear()
         self.unparsed.clear()

@@ -6,12 +6,17 @@ from threading import Thread
 
 import pytest
 import uvicorn
+from connections import request
 from endpoints import TASKS
+from log_lines import kept_lines
 from ports import free_port
-from users import bearer
+from sqlalchemy import insert
+from sqlalchemy.engine import Engine
+from users import OWNER, bearer
 from waiting import eventually
 
 import main
+from models import Task
 from protocol import PIECE_BYTES, UNFINISHED_BYTES_MAX
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -73,3 +78,21 @@ def test_trailers_are_no_headers(port: int) -> None:
     )
 
     assert answer.startswith(b"HTTP/1.1 401 ")
+
+
+def test_clients_that_go_while_requests_wait_behind_a_long_list_leave_no_error(
+    engine: Engine, port: int
+) -> None:
+    long_list = [{"user_id": OWNER, "title": "x", "description": "x" * 1000}] * 10_000
+    with engine.begin() as connection:
+        connection.execute(insert(Task), long_list)
+    lists = request("GET", TASKS, OWNER) * 3
+
+    with kept_lines("tasks") as lines, kept_lines("uvicorn.error") as errors:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(lists)
+            client.recv(1)
+
+        eventually("the end of the request", lambda: lines, seconds=30)
+    assert [line.partition(" 200 ")[0] for line in lines] == ["GET /api/{user_id}/tasks"]
+    assert errors == []
