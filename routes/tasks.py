@@ -43,7 +43,7 @@ router = APIRouter(
     responses=documented(Unauthorized, Forbidden, ServiceUnavailable),
 )
 
-NEW_TASK = {name: TASK[name] for name in TaskCreate.model_fields}
+CREATION = {name: TASK[name] for name in TaskCreate.model_fields}
 CHANGES = {"title": "Buy groceries and flowers", "tags": ["shopping", "home"]}
 COMPLETION = {"completed": True}
 UPDATED = answers(TaskChangedResponse, TASK | CHANGES, "Task updated", next_task=None)
@@ -81,7 +81,7 @@ async def list_tasks(tasks: Tasks, request: Request) -> Response:
     openapi_extra={"parameters": [IDEMPOTENCY_KEY_PARAMETER]},
 )
 async def create_task(
-    new: Annotated[TaskCreate, documented_body(NEW_TASK)], tasks: Tasks, request: Request
+    new: Annotated[TaskCreate, documented_body(CREATION)], tasks: Tasks, request: Request
 ) -> Response:
     """Create a task. `Location` is its path."""
     key = idempotency_key_of(request)
