@@ -21,7 +21,7 @@ from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlmodel import Field, SQLModel
 from typing_extensions import TypeAliasType
 
-from sql.dialects import NoTags
+from sql.dialects import IS_RECURRENCE, NoTags
 from times import UTCTime, are_times
 
 USER_ID_MAX = 255
@@ -55,9 +55,6 @@ def _as_created(context: DefaultExecutionContext) -> datetime:
     return created_at
 
 
-TIME_COLUMNS = ("created_at", "updated_at", "completed_at")
-
-
 class Task(SQLModel, table=True):
     __tablename__: ClassVar[str | Callable[..., str]] = "tasks"
     __table_args__ = (
@@ -83,10 +80,15 @@ class Task(SQLModel, table=True):
             postgresql_where=text("predecessor_id IS NOT NULL"),
             sqlite_where=text("predecessor_id IS NOT NULL"),
         ),
-        # For other writers: Python could not read other times.
+        # For other writers: Python could not read other times, nor count from other recurrences.
         *(
-            CheckConstraint(are_times(TIME_COLUMNS, dialect), name="ck_tasks_times").ddl_if(dialect)
+            CheckConstraint(condition, name=f"ck_tasks_{name}").ddl_if(dialect)
             for dialect in ("postgresql", "sqlite")
+            for name, condition in {
+                "times": are_times(("created_at", "updated_at", "completed_at"), dialect),
+                "remind_at": are_times(("remind_at",), dialect),
+                "recurrence": IS_RECURRENCE[dialect],
+            }.items()
         ),
         # SQLite gives the id of a deleted last row again unless told not to.
         {"sqlite_autoincrement": True},

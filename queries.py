@@ -9,13 +9,12 @@ from secrets import token_hex
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
-from pydantic import ValidationError
 from pydantic_core import to_json
 
 from driver.executors import Executor, Rows, one_act
 from models import utc_now
 from recurrence import Rule, day_of, moved_reminder, next_due_date
-from schemas import RECURRENCE, TaskRow
+from schemas import TaskRow
 from sql import lists, series, tasks
 from sql.lists import NEWEST_FIRST, Order, Position, Shape, position_of
 from sql.scope import Scoped, Together
@@ -227,8 +226,7 @@ def _new(changes: Mapping[str, Any]) -> dict[str, Any]:
 def _is_left(found: Found, completed: bool | None) -> bool:
     """Whether the first statement gave the task back as it was."""
     if completed is None:
-        # The recurrence as it is stored comes first: JSON's null, of another writer, is not SQL's.
-        return not found.used.startswith("|") or found.is_followed
+        return found.task.recurrence is not None or found.is_followed
     return found.task.completed is not completed
 
 
@@ -236,9 +234,9 @@ def _step_of(found: Found, changes: Mapping[str, Any], now: datetime) -> dict[st
     """What a task's successor has of its own, and what that was counted from."""
     task = replace(found.task, **changes)
     step: dict[str, Any] = {"used": found.used}
-    rule = _rule_of(task.recurrence)
-    if rule is None:
+    if task.recurrence is None:
         return step
+    rule = Rule(*(task.recurrence[part] for part in Rule._fields))
     day = found.due_day if task.due_date == found.task.due_date else None
     next_date = next_due_date(rule, task.due_date, day, now)
     if next_date is None:
@@ -249,14 +247,6 @@ def _step_of(found: Found, changes: Mapping[str, Any], now: datetime) -> dict[st
     if remind_at:
         step["remind_at"] = remind_at.replace(tzinfo=None).isoformat(" ", "microseconds")
     return {**step, "due_date": next_date}
-
-
-def _rule_of(recurrence: Any) -> Rule | None:
-    """None: the task does not recur, or by another writer's words that the API would refuse."""
-    try:
-        return Rule(**RECURRENCE.validate_python(recurrence))
-    except ValidationError:
-        return None
 
 
 def _one_of(rows: Rows) -> Found | None:

@@ -11,7 +11,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    TypeAdapter,
     WithJsonSchema,
 )
 from pydantic.config import JsonDict
@@ -164,7 +163,6 @@ def _whole(recurrence: NewRecurrence) -> dict[str, Any]:
 
 
 SetRecurrence = Annotated[NewRecurrence, AfterValidator(_whole)]
-RECURRENCE: TypeAdapter[Any] = TypeAdapter(SetRecurrence)
 Reminder = Annotated[
     datetime | None,
     BeforeValidator(_instant),

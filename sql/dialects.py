@@ -8,6 +8,23 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.functions import FunctionElement
 
+# The condition that `recurrence` is null or one that the API gives. What JSONB cannot hold, and a
+# number that Python would not read as an integer, are told by the text.
+IS_RECURRENCE = {
+    "postgresql": r"CASE WHEN CAST(recurrence AS TEXT) !~ '\\|[0-9][.eE]|[0-9]{5}'"
+    " THEN (CAST(recurrence AS JSONB) @@ 'strict $.interval >= 1 && $.interval <= 365"
+    ' && ($.pattern == "daily" || $.pattern == "weekly"'
+    ' || $.pattern == "monthly" || $.pattern == "yearly")'
+    ' && ($.end_date == null || $.end_date like_regex "^[0-9]{4}-[0-9]{2}-[0-9]{2}$")\') IS TRUE'
+    " ELSE recurrence IS NULL END",
+    "sqlite": "CASE WHEN json_valid(recurrence)"
+    " THEN (json_extract(recurrence, '$.pattern') IN ('daily', 'weekly', 'monthly', 'yearly')"
+    " AND json_type(recurrence, '$.interval') = 'integer'"
+    " AND json_extract(recurrence, '$.interval') BETWEEN 1 AND 365"
+    " AND (json_type(recurrence, '$.end_date') = 'null' OR json_extract(recurrence, '$.end_date')"
+    " GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]')) IS TRUE ELSE recurrence IS NULL END",
+}
+
 # Tells this lock of an owner from other locks of the same database.
 OWNER_LOCK = 7_233_710_046
 

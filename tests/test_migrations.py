@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from alembic.config import Config, main
 from alembic.script import ScriptDirectory
+from cluster import Cluster
 from layers import refuse_missing_revision
 from places import TABLES, Place, on_postgresql, on_sqlite
 from processes import ROOT, start_python
@@ -264,6 +265,99 @@ def test_user_ids_that_are_too_long_for_this_service_are_kept(place: Place, engi
     database.create_tables()
 
     assert [len(task["user_id"]) for task in tasks(engine)] == [256, 8]
+
+
+ODD_REMINDERS = {
+    "postgresql": [
+        ("'infinity'", None),
+        ("'0001-01-01 00:00:00Z BC'", None),
+        ("'2026-01-12 18:15+05:30'", "2026-01-12 12:45:00"),
+    ],
+    "sqlite": [
+        ("'tomorrow'", None),
+        ("1768221900", None),
+        ("'2026-01-12T18:15+05:30'", "2026-01-12 12:45:00.000000"),
+    ],
+}
+ODD_RECURRENCES = [
+    ('{"pattern": "WEEKLY"}', '{"pattern": "weekly", "interval": 1, "end_date": null}'),
+    (
+        '{"note": "x", "end_date": "2026-12-31", "interval": null, "pattern": "daily"}',
+        '{"pattern": "daily", "interval": 1, "end_date": "2026-12-31"}',
+    ),
+    ('{"interval":2,"pattern":"daily","end_date":null}',) * 2,
+    ('{"pattern": "hourly"}', None),
+    ('{"pattern": "daily", "interval": 0.5}', None),
+    ('{"pattern": "daily", "end_date": 5}', None),
+    ('{"pattern": "\\u0000"}', None),
+    ('{"pattern": 1e400000}', None),
+    ('{"pattern": "daily", "interval": 0}', None),
+    ('{"pattern": "daily", "interval": 1e400}', None),
+    ("{}", None),
+    ("[[]]", None),
+    ("null", None),
+    ("1", None),
+]
+
+
+def add(place: Place, **values: str) -> int:
+    """Store a task as another writer does. Gives its id."""
+    zone = "+00" if place.backend == "postgresql" else ""
+    time = f"'2026-01-12 12:45:00.000000{zone}'"
+    columns, expressions = zip(*values.items(), strict=True)
+    [(task_id,)] = place.run(
+        "INSERT INTO tasks (user_id, title, completed, created_at, updated_at,"
+        f" {', '.join(columns)}) VALUES ('x', 'x', false, {time}, {time}, {', '.join(expressions)})"
+        " RETURNING id"
+    )
+    return int(task_id)
+
+
+def column(place: Place, name: str) -> dict[int, str | None]:
+    zone = " AT TIME ZONE 'UTC'" if (place.backend, name) == ("postgresql", "remind_at") else ""
+    return dict(place.run(f"SELECT id, CAST({name}{zone} AS TEXT) FROM tasks ORDER BY id"))
+
+
+@pytest.mark.usefixtures("engine")
+def test_what_the_api_does_not_have_in_columns_of_1_2_0_is_mended_once(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    main(["upgrade", "0006"])
+    reminders = {add(place, remind_at=odd): mended for odd, mended in ODD_REMINDERS[place.backend]}
+    recurrences = {add(place, recurrence=f"'{odd}'"): mended for odd, mended in ODD_RECURRENCES}
+    if place.backend == "sqlite":
+        recurrences[add(place, recurrence="'every week'")] = None
+        recurrences[add(place, recurrence="x'00ff'")] = None
+
+    database.create_tables()
+
+    assert column(place, "remind_at") == reminders | dict.fromkeys(recurrences)
+    assert column(place, "recurrence") == dict.fromkeys(reminders) | recurrences
+    cleared = [*reminders.values(), *recurrences.values()].count(None)
+    assert caplog.messages[-1] == (
+        f"Recurrences and reminders that the API does not have are null now: {cleared}"
+    )
+
+
+def test_what_is_written_while_a_migration_waits_for_the_table_is_mended_too(
+    cluster: Cluster, use: Callable[[str], Engine]
+) -> None:
+    place = on_postgresql(cluster)
+    use(place.url)
+    main(["upgrade", "0007"])
+    [(check,)] = place.run(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'ck_tasks_remind_at'"
+    )
+    place.run("ALTER TABLE tasks DROP CONSTRAINT ck_tasks_remind_at")
+    add(place, remind_at="'infinity'")
+    place.run(f"ALTER TABLE tasks ADD CONSTRAINT ck_tasks_remind_at {check}")
+
+    database.create_tables()
+
+    assert check.endswith("NOT VALID")
+    assert [*column(place, "remind_at").values()] == [None]
+    valid = "SELECT conname FROM pg_constraint WHERE contype = 'c' AND NOT convalidated"
+    assert place.run(valid) == []
 
 
 BLOCKS = {

@@ -23,6 +23,7 @@ from service import Service
 from users import OWNER, bearer
 
 import schemas
+from models import INTERVAL_MAX
 
 # The columns that came after 1.0.0 have defaults. The migration adds what is missing.
 TABLES = {
@@ -319,12 +320,45 @@ def test_the_database_refuses_them_from_then_on(place: Place) -> None:
             place.run(insert(zoned(time, place), zoned(STORED_TIME, place)))
         with pytest.raises(REFUSALS):
             place.run(f"UPDATE tasks SET updated_at = {zoned(time, place)}")
-        if time != "null":
+        for column in ("completed_at", "remind_at") if time != "null" else ():
             with pytest.raises(REFUSALS):
-                place.run(f"UPDATE tasks SET completed_at = {zoned(time, place)}")
+                place.run(f"UPDATE tasks SET {column} = {zoned(time, place)}")
     for column in ("user_id", "title", "completed", "priority", "tags"):
         with pytest.raises(REFUSALS):
             place.run(f"UPDATE tasks SET {column} = null")
+
+
+@with_nulls
+def test_the_database_takes_no_recurrence_that_the_api_would_not_give(place: Place) -> None:
+    place.migrate()
+    place.run(insert(zoned(STORED_TIME, place), zoned(STORED_TIME, place)))
+    end = '"end_date": "2026-12-31"'
+    every = f'"interval": {INTERVAL_MAX}'
+
+    for taken in (
+        f'{{"pattern":"daily",{every},{end}}}',
+        '{"interval": 1, "end_date": null,\n "pattern": "yearly", "note": "x"}',
+    ):
+        place.run(f"UPDATE tasks SET recurrence = '{taken}'")
+    place.run("UPDATE tasks SET recurrence = null")
+    for refused in (
+        *("", "weekly", '"weekly"', "null", "5", "[]", "{}", '{"pattern": "daily"}'),
+        f'[{{"pattern": "daily", {every}, {end}}}]',
+        f'{{"pattern": "hourly", {every}, {end}}}',
+        f'{{"pattern": "\\u0000", {every}, {end}}}',
+        f'{{"pattern": null, {every}, {end}}}',
+        f'{{"pattern": "daily", {every}, {every}}}',
+        *(
+            f'{{"pattern": "daily", "interval": {interval}, {end}}}'
+            for interval in (0, -1, 1.5, "2.0", "1e2", INTERVAL_MAX + 1, '"1"', "null")
+        ),
+        *(
+            f'{{"pattern": "daily", {every}, "end_date": {end_date}}}'
+            for end_date in ("5", '""', '"tomorrow"', "{}")
+        ),
+    ):
+        with pytest.raises((*REFUSALS, errors.InvalidTextRepresentation)):
+            place.run(f"UPDATE tasks SET recurrence = '{refused}'")
 
 
 @pytest.mark.parametrize("backend", ["postgresql", "sqlite"])
