@@ -49,9 +49,15 @@ def moved_reminder(
         return None
 
 
-def day_of(due_date: str | None) -> int | None:
-    """The day of the month."""
-    return None if due_date is None else _date_of(due_date).day
+def day_of(due_date: str | None, kept: int | None = None) -> int | None:
+    """The day of the month from which a series counts: the one that was kept, unless the due date
+    does not fall on it, since 1.1.0 moves due dates alone.
+    """
+    if due_date is None:
+        return None
+    due = _date_of(due_date)
+    falls_on_it = kept and min(kept, monthrange(due.year, due.month)[1]) == due.day
+    return kept if falls_on_it else due.day
 
 
 def _date_of(due_date: str) -> date:

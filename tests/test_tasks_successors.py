@@ -250,6 +250,18 @@ def test_a_due_date_that_is_moved_away_and_back_counts_as_moved(
     assert SET.send(alice, on_the_28th["id"])["next_task"]["due_date"] == "2026-03-28"
 
 
+@pytest.mark.parametrize(
+    ("due_date", "following"), [("'2026-03-15'", "2026-04-15"), ("null", "2026-02-01")]
+)
+def test_a_due_date_that_1_1_0_moves_counts_from_then_on(
+    alice: TestClient, on_the_28th: Json, engine: Engine, due_date: str, following: str
+) -> None:
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"UPDATE tasks SET due_date = {due_date} WHERE not completed")
+
+    assert SET.send(alice, on_the_28th["id"])["next_task"]["due_date"] == following
+
+
 def test_a_step_of_days_takes_its_own_day_along(alice: TestClient, on_the_28th: Json) -> None:
     daily = Way("PUT", "", {"completed": True, "recurrence": DAILY}).send(alice, on_the_28th["id"])
     monthly = Way("PUT", "", {"completed": True, "recurrence": MONTHLY})
