@@ -30,6 +30,7 @@ from mcp_types import (
 from msgspec import to_builtins
 from msgspec.json import encode
 from pydantic import BaseModel, Field
+from starlette.datastructures import MutableHeaders
 from starlette.types import Receive, Scope, Send
 
 from auth import User, UserOfTools
@@ -343,9 +344,11 @@ async def tasks_of_caller(
 async def serve_mcp(
     request: Request, tasks: Annotated[OwnTasks, Depends(tasks_of_caller)]
 ) -> Response:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip()
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != JSON:
         raise ValidationFailed(INVALID["body", "undeclared"])
+    # The package takes it in lower case alone.
+    MutableHeaders(scope=request.scope)["Content-Type"] = JSON
     request.state.tasks = tasks
     return MCPResponse()
 

@@ -74,12 +74,11 @@ def test_another_media_type_than_json_is_400(alice: TestClient, media_type: str)
 
 
 @pytest.mark.without_sql
-def test_json_may_name_its_charset(alice: TestClient) -> None:
+@pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "Application/JSON"])
+def test_json_may_name_its_charset_in_any_letter_case(alice: TestClient, media_type: str) -> None:
     body = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}'
 
-    response = alice.post(
-        "/mcp", headers={"Content-Type": "application/json; charset=utf-8"}, content=body
-    )
+    response = alice.post("/mcp", headers={"Content-Type": media_type}, content=body)
 
     assert response.json() == {"jsonrpc": "2.0", "id": 1, "result": {}}
 
