@@ -365,7 +365,9 @@ def misspelt_names() -> Iterator[tuple[str, str]]:
         names = dict.fromkeys(binding.key for binding in parse_stream(lines) if binding.key)
     for name in names:
         if name.upper() not in NAMES_OF_OTHERS.union(known):
-            for resembled in get_close_matches(name.upper(), known, n=1, cutoff=0.9):
+            # One wrong letter of seven weighs more than one of ten.
+            cutoff = 0.9 if len(name) > len("MCP_URL") else 0.85
+            for resembled in get_close_matches(name.upper(), known, n=1, cutoff=cutoff):
                 yield name, resembled
 
 

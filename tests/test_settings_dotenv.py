@@ -80,12 +80,15 @@ MISSPELT = {
     "CORS_ORIGINS_REGEX": "CORS_ORIGIN_REGEX",
     "NEON_DATABSE_URL": "NEON_DATABASE_URL",
     "log_fromat": "LOG_FORMAT",
+    "MCP_URI": "MCP_URL",
+    "MCPURL": "MCP_URL",
 }
 OTHERS = (
     *("PORT", "WEB_PORT", "WEB_CONCURRENCY", "SSL_CERT_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT"),
     *("NEXT_PUBLIC_API_URL", "NEXT_PUBLIC_BETTER_AUTH_URL", "VITE_BETTER_AUTH_URL", "AUTH_SECRET"),
     *("BETTER_AUTH_API_URL", "BETTER_AUTH_KV_URL", "BETTER_AUTH_TRUSTED_ORIGINS", "DATABASE_URI"),
     *("TEST_DATABASE_URL", "DATABASE_URL_UNPOOLED", "POSTGRES_URL", "LOG_LEVEL", "USER_ID"),
+    *("APP_URL", "MCP_KEY", "SMTP_URL"),
     # Settings, in the letter case that pydantic-settings takes too.
     *("better_auth_url", "Database_Url"),
 )
