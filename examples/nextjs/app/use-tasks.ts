@@ -120,7 +120,10 @@ export function useTasks(userId: string, view: View) {
       queryKey: listsKey(userId),
       type: "active",
     });
-    const read = onPage.flatMap(([, list]) => list?.pages ?? []).flatMap((page) => page.data);
+    const read = [
+      ...onPage.flatMap(([, list]) => list?.pages ?? []).flatMap((page) => page.data),
+      ...(queryClient.getQueryData<Task[]>(remindersKey(userId)) ?? []),
+    ];
     const completedAt = read.find((task) => task.id === id)?.completed_at;
     return read.some(
       ({ completed, created_at, updated_at }) =>
@@ -137,10 +140,11 @@ export function useTasks(userId: string, view: View) {
     mutationFn: (one: Change) => one.send(),
     onSuccess: (answer, { task }) => {
       const isOpened = answer.data?.completed === false;
-      const isAlone = !answer.next_task && !(isOpened && mayHaveTakenBack(task.id));
+      const isTakenBack = isOpened && mayHaveTakenBack(task.id);
       keep(task.id, answer.data);
       hear(answer, task.id);
-      void readAgain(isAlone ? ["stats"] : undefined);
+      const others = isTakenBack ? ["list", "reminders"] : answer.next_task ? ["list"] : [];
+      void readAgain(["stats", ...others]);
     },
     onError: (error) => {
       if (error instanceof ApiError && !error.isTemporary) void readAgain();
