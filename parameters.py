@@ -196,8 +196,9 @@ class ListParameters(Selection):
     cursor: Annotated[Position | None, WithJsonSchema({"type": "string"})] = Field(
         default=None, description="The `next_cursor` of the page before, in the same order."
     )
-    offset: Annotated[int, Field(ge=0, le=OFFSET_MAX), BeforeValidator(_digits)] = Field(
-        default=0,
+    # Without a default that tools would fill in, also beside a `cursor`.
+    offset: Annotated[int, Field(ge=0, le=OFFSET_MAX), BeforeValidator(_digits)] | None = Field(
+        default=None,
         validation_alias=AliasChoices("offset", "skip"),
         description="How many tasks to leave out; not beside a `cursor`.",
     )

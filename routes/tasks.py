@@ -59,7 +59,7 @@ async def list_tasks(tasks: Tasks, request: Request) -> Response:
     wanted = read(ListParameters, request) if request.scope["query_string"] else WHOLE_LIST
     order = wanted.wanted_order
     page = await tasks.page(
-        wanted.selected, order, limit=wanted.limit, after=wanted.cursor, offset=wanted.offset
+        wanted.selected, order, limit=wanted.limit, after=wanted.cursor, offset=wanted.offset or 0
     )
     next_cursor = cursor_of(order, page.end) if page.end else None
     return successful_list(page.parts, "Tasks retrieved", next_cursor)

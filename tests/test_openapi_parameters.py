@@ -1,5 +1,6 @@
 """Query parameters and the key's header in the OpenAPI document."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,6 +8,8 @@ from endpoints import Endpoint, each_endpoint
 from fastapi.testclient import TestClient
 from openapi_document import Document, resolved
 from users import OWNER
+
+from models import Task
 
 LIST = "/api/{user_id}/tasks"
 FILTER = [("filter", False), ("status", True)]
@@ -115,6 +118,25 @@ def test_the_examples_are_taken_together(
 
     assert {"priority", "tag", "search", "due_before", "due_after"} <= examples.keys()
     assert response.status_code == 200
+
+
+def test_a_cursor_is_taken_beside_the_defaults_that_swagger_ui_fills_in(
+    alice: TestClient, stored: Callable[..., Task], document: Document
+) -> None:
+    stored("First")
+    stored("Second")
+    path = LIST.format(user_id=OWNER)
+    defaults = {
+        parameter["name"]: parameter["schema"]["default"]
+        for parameter in query_of(document, "get", LIST)
+        if "default" in parameter["schema"]
+    }
+    page = alice.get(path, params=defaults | {"limit": 1}).json()
+
+    response = alice.get(path, params=defaults | {"limit": 1, "cursor": page["next_cursor"]})
+
+    assert response.status_code == 200
+    assert [task["title"] for task in response.json()["data"]] == ["First"]
 
 
 @each_operation
