@@ -45,6 +45,24 @@ class BoundedFlow(FlowControl):
             super().resume_reading()
 
 
+class HeadAndBody:
+    """What a response is written to: a head that tells the body's length waits for the first part
+    of the body. Each write is a packet, and wakes the client; ASGI asks servers to wait, too.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+        self.close, self.is_closing = transport.close, transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        if self._head is None and b"\r\ncontent-length: " in data:
+            self._head = data
+        else:
+            self._transport.write((self._head or b"") + data)
+            self._head = b""
+
+
 class BoundedProtocol(HttpToolsProtocol):
     # How much was parsed since a request or a part of its body began.
     unfinished = 0
@@ -115,6 +133,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
+        if self.cycle and self.scope["method"] != "HEAD":
+            self.cycle.transport = HeadAndBody(self.transport)  # type: ignore[assignment]
         # Trailers are added to `self.headers`, and must not count as headers (RFC 9110, 6.5.1).
         self.scope["headers"] = self.headers.copy()
 

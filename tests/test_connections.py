@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 import uvicorn
-from connections import Connection, request
+from connections import ANSWER_SECONDS, Connection, request
 from endpoints import TASKS
 from fixtures import RunService
 from service import GUNICORN, Service
@@ -143,6 +143,17 @@ def test_long_urls_headers_and_bodies_are_served(service: Service) -> None:
         answers = [connection.answer() for _ in range(4)]
 
     assert [answer.status_code for answer in answers] == [200, 200, 200, 201]
+
+
+def test_a_response_is_one_packet(service: Service) -> None:
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        connection.settimeout(ANSWER_SECONDS)
+        packets = []
+        for _ in range(100):
+            connection.sendall(request("GET", "/health"))
+            packets.append(connection.recv(MEGABYTE))
+
+    assert [packet.count(b'{"status":') for packet in packets] == [1] * 100
 
 
 @pytest.mark.parametrize("number", [20, 5_000])
