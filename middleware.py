@@ -148,6 +148,19 @@ class LoggedCORSMiddleware(CORSMiddleware):
         super().__init__(app, **options)
         self._refused: set[str] = set()
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Nearly all requests name no origin: spare them and their answers Starlette's `Headers`.
+        if scope["type"] != "http" or any(name == b"origin" for name, _ in scope["headers"]):
+            await super().__call__(scope, receive, send)
+            return
+
+        async def send_varied(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"vary", b"Origin")]
+            await send(message)
+
+        await self.app(scope, receive, send_varied)
+
     def preflight_response(self, request_headers: Headers) -> Response:
         self._log_refused(request_headers)
         return super().preflight_response(request_headers)

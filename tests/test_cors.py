@@ -84,6 +84,13 @@ def test_the_front_end_may_read_the_answers_with_credentials(alice: TestClient, 
     assert "Origin" in response.headers["Vary"]
 
 
+@pytest.mark.parametrize("path", [TASKS, "/health", "/nowhere"])
+def test_no_answer_is_kept_for_another_origin(client: TestClient, path: str) -> None:
+    response = client.get(path)
+
+    assert response.headers["Vary"] == "Origin"
+
+
 def test_the_front_end_may_read_the_headers_that_it_needs(alice: TestClient) -> None:
     response = alice.post(TASKS, json={"title": "x"}, headers={"Origin": ORIGIN})
 
