@@ -1,5 +1,7 @@
 """The application, assembled: routes, exception handlers, middleware, start and stop."""
 
+import os
+
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
@@ -17,6 +19,8 @@ from openapi import DocumentedAPI, documented
 from routes import docs, health, tasks
 from routes.direct import direct_routes
 from settings import get_settings
+
+HAS_TELEMETRY = any(name.startswith("OTEL_") for name in os.environ)
 
 
 class TasksAPI(DocumentedAPI):
@@ -37,9 +41,14 @@ app: FastAPI = TasksAPI(
     redirect_slashes=False,
     exception_handlers=EXCEPTION_HANDLERS,
     generate_unique_id_function=lambda route: route.name,
-    # Spans and metrics go where OTEL_EXPORTER_OTLP_ENDPOINT says; nothing is loaded without it. Log
-    # records would carry the texts of exceptions.
-    telemetry={"auto_configure": True, "logs": False},
+    # Spans and metrics go where OTEL_EXPORTER_OTLP_ENDPOINT says; nothing is loaded without it, and
+    # FastAPI need not look for it with each request. Log records would carry exceptions' texts.
+    telemetry={
+        "auto_configure": True,
+        "tracing": HAS_TELEMETRY,
+        "metrics": HAS_TELEMETRY,
+        "logs": False,
+    },
 )
 
 # The last one added is the first to see a request.

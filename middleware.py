@@ -129,7 +129,7 @@ def _log_request(scope: Scope, status: int, milliseconds: float) -> None:
         text += " %(tool)s"
     # `requests.info` would search the stack for its caller, which costs more than the line.
     record = requests.makeRecord(
-        requests.name, logging.INFO, __file__, 0, text, (fields,), None, extra={"fields": fields}
+        requests.name, logging.INFO, "", 0, text, (fields,), None, extra={"fields": fields}
     )
     requests.handle(record)
 
@@ -150,7 +150,7 @@ class LoggedCORSMiddleware(CORSMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Nearly all requests name no origin: spare them and their answers Starlette's `Headers`.
-        if scope["type"] != "http" or any(name == b"origin" for name, _ in scope["headers"]):
+        if scope["type"] != "http" or b"origin" in dict(scope["headers"]):
             await super().__call__(scope, receive, send)
             return
 
