@@ -76,10 +76,11 @@ def verify_user_access(user_id: str, current_user: User) -> None:
 
 
 def _token_of(request: Request) -> str:
-    headers = request.headers.getlist("authorization")
-    if not headers:
+    headers: list[tuple[bytes, bytes]] = request.scope["headers"]
+    sent = [value for name, value in headers if name == b"authorization"]
+    if not sent:
         raise TokenRefused("missing")
-    scheme, _, token = headers[0].partition(" ")
-    if len(headers) > 1 or scheme.lower() != "bearer":
+    scheme, _, token = sent[0].decode("latin-1").partition(" ")
+    if len(sent) > 1 or scheme.lower() != "bearer":
         raise TokenRefused("not sent as one bearer token")
     return token

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -74,11 +74,13 @@ class EngineExecutor:
         self._engine = engine
 
     async def execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
-        async with admitted(scoped, values):
-            connections = pool.of(self._engine)
-            if connections:
-                return iter(await connections.execute(scoped, values, ROWS_AT_ONCE))
-            return await run_sync(self._execute, scoped, values)
+        return await admitted(self._run, scoped, values)
+
+    async def _run(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
+        connections = pool.of(self._engine)
+        if connections:
+            return iter(await connections.execute(scoped, values, ROWS_AT_ONCE))
+        return await run_sync(self._execute, scoped, values)
 
     def _execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
         # SQLite lets one writer at a time in, in no order, and refuses whoever waited too long.
@@ -138,8 +140,10 @@ class SessionExecutor:
         self._session = session
 
     async def execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
-        async with admitted(scoped, values):
-            return await run_sync(self._execute, scoped, values)
+        return await admitted(self._run, scoped, values)
+
+    async def _run(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
+        return await run_sync(self._execute, scoped, values)
 
     def _execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
         fetch = {"synchronize_session": "fetch"}
@@ -171,11 +175,13 @@ async def one_act() -> AsyncIterator[None]:
         postgres.deadline.reset(deadline)
 
 
-@asynccontextmanager
 async def admitted(
-    scoped: Scoped | Together | Probe, values: Mapping[str, Any]
-) -> AsyncIterator[None]:
-    """Wait for a turn of the statement's owner; then limit the time. No statement is ever retried.
+    execute: Callable[..., Awaitable[Rows]],
+    scoped: Scoped | Together | Probe,
+    values: Mapping[str, Any],
+) -> Rows:
+    """Wait for a turn of the statement's owner; then execute it, within a limit of time. No
+    statement is ever retried.
 
     Raises `DatabaseUnavailable` if no turn comes within `TURN_SECONDS` (nothing was sent then), or
     if the database cannot be reached or does not answer within `WORK_SECONDS`.
@@ -193,7 +199,7 @@ async def admitted(
     deadline = postgres.deadline.set(ends)
     try:
         async with asyncio.timeout(WORK_SECONDS):
-            yield
+            return await execute(scoped, values)
     except (TimeoutError, PoolTimeoutError) as error:
         raise DatabaseUnavailable(f"no answer within {WORK_SECONDS} s") from error
     except DBAPIError as error:
