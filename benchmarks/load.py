@@ -1,6 +1,7 @@
 """Load on a server with wrk, and the proof that its answers were right."""
 
 import json
+import os
 import subprocess
 import time
 from collections import defaultdict
@@ -77,13 +78,15 @@ class Summary:
 class Target:
     """A server under load, with the tokens that its users send.
 
-    With a query, it is asked for lists alone, with this query.
+    With a query, it is asked for lists alone, with this query. Each connection pauses so many
+    milliseconds before each request.
     """
 
     name: str
     server: Server
     tokens: Mapping[str, str]
     query: str | None = None
+    pause: int = 0
 
 
 def alternate(
@@ -115,6 +118,7 @@ def put_load_on(target: Target, database: Database, connections: int, seconds: i
             check=True,
             capture_output=True,
             text=True,
+            env={**os.environ, "PAUSE": str(target.pause)},
         ).stdout
         cpu_seconds = target.server.cpu_seconds() - cpu_before
         database_cpu_seconds = database.cpu_seconds() - database_cpu_before

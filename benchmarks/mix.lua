@@ -3,7 +3,8 @@
 --
 -- wrk -t1 … -s mix.lua <url> -- <file with a user and a token on each line> [<query>]
 --
--- With a query (which may be empty), all requests are lists, with this query.
+-- With a query (which may be empty), all requests are lists, with this query. Each connection pauses
+-- $PAUSE milliseconds before each request.
 --
 -- The rows are those of servers.py's SEED: 50 readers with 20 tasks each, then the tasks that writers
 -- edit, then those that they delete. Writers alone create tasks, so a list has 20 tasks from the first
@@ -83,6 +84,11 @@ local requests = {
   toggle = function(number) return edit("PATCH", 2 * number + 1, "/complete") end,
   delete = function(number) return send("DELETE", writer(number), "/" .. FIRST_DELETED + number) end,
 }
+
+local pause = tonumber(os.getenv("PAUSE"))
+if pause > 0 then
+  function delay() return pause end
+end
 
 function request()
   turn = turn % #schedule + 1
