@@ -91,21 +91,22 @@ def pytest_configure(config: pytest.Config) -> None:
 def refuse_missing_revision() -> None:
     """End the run here: without the revision, whatever asks the database ends in another error."""
     engine = database.make_engine(make_url("sqlite://"))
-    with engine.connect() as connection:
-        config = Config(
-            toml_file=ROOT / "pyproject.toml",
-            attributes={"connection": connection},
-            stdout=StringIO(),
-        )
-        command.upgrade(config, "head")
-        try:
+    try:
+        with engine.connect() as connection:
+            config = Config(
+                toml_file=ROOT / "pyproject.toml",
+                attributes={"connection": connection},
+                stdout=StringIO(),
+            )
+            command.upgrade(config, "head")
             command.check(config)
-        except CommandError as difference:
-            raise pytest.UsageError(
-                "models.py has what no revision in migrations/versions makes (docs/development.md,"
-                f' "Change the table"): {difference}'
-            ) from None
-    engine.dispose()
+    except CommandError as difference:
+        raise pytest.UsageError(
+            "models.py has what no revision in migrations/versions makes (docs/development.md,"
+            f' "Change the table"): {difference}'
+        ) from None
+    finally:
+        engine.dispose()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
