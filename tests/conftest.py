@@ -47,6 +47,7 @@ from overload import Overload, overloading  # noqa: E402
 from partitions import partition  # noqa: E402
 from processes import copy_app  # noqa: E402
 from sent_sql import sent_by  # noqa: E402
+from served_client import ServedClient  # noqa: E402
 from service import UVICORN, Server, Service  # noqa: E402
 from signing import make_key  # noqa: E402
 
@@ -134,32 +135,26 @@ def running_app(engine: Engine) -> Iterator[BlockingPortal]:
 @pytest.fixture
 def client(no_tasks: None, running_app: BlockingPortal) -> TestClient:
     """A client without a token, of an app without tasks."""
-    client = TestClient(main.app)
-    client.portal = running_app
-    return client
+    return ServedClient(running_app)
 
 
 @pytest.fixture
 def alice(no_tasks: None, running_app: BlockingPortal) -> TestClient:
     """A client that sends the token of OWNER, of an app without tasks."""
-    alice = TestClient(main.app, headers=bearer())
-    alice.portal = running_app
-    return alice
+    return ServedClient(running_app, headers=bearer())
 
 
 @pytest.fixture
 def stored(engine: Engine) -> Callable[..., Task]:
-    """Stores a task without the API; gives it as it is in the database."""
+    """Stores a task without the API; gives it with what the database made of it."""
 
     def store(title: str = "Buy groceries", user_id: str = OWNER, **values: Any) -> Task:
         if isinstance(values.get("remind_at"), str):  # as it is sent
             values["remind_at"] = datetime.fromisoformat(values["remind_at"])
-        with Session(engine) as session:
+        with Session(engine, expire_on_commit=False) as session:
             task = Task(user_id=user_id, title=title, **values)
             session.add(task)
             session.commit()
-            session.refresh(task)
-            session.expunge(task)
             return task
 
     return store
