@@ -6,6 +6,7 @@ to use instead of the one that the suite starts; there it works in a schema of i
 
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -45,6 +46,7 @@ from log_lines import QUOTING_TRIGGER, kept_lines  # noqa: E402
 from openapi_document import Document  # noqa: E402
 from overload import Overload, overloading  # noqa: E402
 from partitions import partition  # noqa: E402
+from places import current_database  # noqa: E402
 from processes import copy_app  # noqa: E402
 from sent_sql import sent_by  # noqa: E402
 from served_client import ServedClient  # noqa: E402
@@ -310,14 +312,38 @@ def ask(client: TestClient) -> Ask:
 
 @pytest.fixture(name="database")
 def new_database(cluster: Cluster) -> Database:
-    """An empty database, where no service has been yet."""
+    """A database of its own for a test, whose tables are current."""
+    return current_database(cluster)
+
+
+@pytest.fixture
+def empty_database(cluster: Cluster) -> Database:
+    """A database where no service has been yet."""
     return Database(cluster)
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def url_of_two_workers(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a database of its own on each backend."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'tasks.db'}"
+    return current_database(request.getfixturevalue("cluster")).url()
+
+
+@pytest.fixture
+def in_new_york() -> Iterator[None]:
+    """The local time of this process is behind UTC."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture(scope="module")
 def json_service(cluster: Cluster, run_service: RunService) -> Iterator[Service]:
     """A service that logs JSON, on a database whose errors quote the task."""
-    database = Database(cluster)
+    database = current_database(cluster)
     with run_service(NEON_DATABASE_URL=database.url(), LOG_FORMAT="json") as service:
         service.wait_until_started()
         database.run(QUOTING_TRIGGER)
@@ -331,7 +357,7 @@ def request_id() -> str:
 
 @pytest.fixture(scope="module")
 def running_worker(cluster: Cluster, run_service: RunService) -> Iterator[SingleWorker]:
-    database = Database(cluster)
+    database = current_database(cluster)
     with run_service(
         NEON_DATABASE_URL=database.url(), DATABASE_POOL_SIZE=str(POOL_SIZE)
     ) as service:
@@ -357,7 +383,7 @@ def clients() -> Iterator[ThreadPoolExecutor]:
 @pytest.fixture
 def overload(cluster: Cluster, run_service: RunService) -> Iterator[Callable[[float], Overload]]:
     """Gives a worker whose every insert takes so many seconds."""
-    with overloading(Database(cluster), run_service) as overload:
+    with overloading(current_database(cluster), run_service) as overload:
         yield overload
 
 

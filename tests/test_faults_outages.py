@@ -21,6 +21,7 @@ from deployments import (
 from endpoints import ENDPOINTS
 from fixtures import RunService
 from gate import Gate
+from places import current_database
 from service import Service
 from users import bearer
 from waiting import eventually, in_time
@@ -43,7 +44,7 @@ def deployment(
     cluster: Cluster, run_service: RunService, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
     """Two workers that know their database by a name, which libpq reads from a file each time."""
-    database = Database(cluster)
+    database = current_database(cluster)
     service_file = tmp_path_factory.mktemp("names") / "pg_service.conf"
     service_file.write_text(RESOLVES)
     with (

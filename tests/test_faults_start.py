@@ -44,8 +44,11 @@ def test_a_start_waits_for_a_database_that_is_down(
         assert service.client.get("/ready").json() == {"status": "ready"}
 
 
-def test_a_start_outlasts_another_ones_lock(database: Database, run_service: RunService) -> None:
+def test_a_start_outlasts_another_ones_lock(
+    empty_database: Database, run_service: RunService
+) -> None:
     """A worker that creates tables, or a migration, may take longer than a statement may."""
+    database = empty_database
     with run_service(NEON_DATABASE_URL=database.url()) as service:
         with database.locked("LOCK TABLE pg_class IN SHARE MODE"):
             eventually(
@@ -57,9 +60,10 @@ def test_a_start_outlasts_another_ones_lock(database: Database, run_service: Run
 
 
 def test_four_workers_start_together_on_an_empty_database(
-    database: Database, run_service: RunService
+    empty_database: Database, run_service: RunService
 ) -> None:
     """Two of them at least want to create the tables at the same moment."""
+    database = empty_database
     with run_service(workers=4, NEON_DATABASE_URL=database.url()) as service:
         with database.locked("LOCK TABLE pg_class IN SHARE MODE"):
             eventually(

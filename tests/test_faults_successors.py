@@ -5,7 +5,7 @@ right.
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -15,6 +15,7 @@ from deployments import ANSWER_SECONDS, assert_refused_in_time
 from endpoints import ORIGIN, TASKS
 from fixtures import RunService
 from gate import Gate
+from places import current_database
 from service import Service
 from users import OWNER, bearer
 from waiting import eventually
@@ -50,20 +51,31 @@ def held_up(database: Database) -> Iterator[None]:
         yield
 
 
-def wait_until_it_waits(database: Database) -> None:
-    eventually(
-        "the message waits",
-        lambda: database.connections("wait_event_type = 'Lock'") == 1,
-        seconds=4,
-    )
+@dataclass
+class Deployment:
+    """A running service, and a gate between it and its database."""
+
+    service: Service
+    database: Database
+    behind: Gate
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
-def url_of_two_workers(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'tasks.db'}"
-    cluster: Cluster = request.getfixturevalue("cluster")
-    return Database(cluster).url()
+@pytest.fixture(scope="module")
+def running(cluster: Cluster, run_service: RunService) -> Iterator[Deployment]:
+    database = current_database(cluster)
+    with (
+        Gate(cluster.port) as behind,
+        run_service(NEON_DATABASE_URL=database.url(port=behind.port)) as service,
+    ):
+        service.wait_until_started()
+        yield Deployment(service, database, behind)
+
+
+@pytest.fixture
+def deployment(running: Deployment) -> Deployment:
+    """Without tasks."""
+    running.database.run("DELETE FROM tasks")
+    return running
 
 
 def test_of_thirty_completions_over_two_workers_one_makes_the_successor(
@@ -81,35 +93,34 @@ def test_of_thirty_completions_over_two_workers_one_makes_the_successor(
 
 
 def test_a_completion_that_waits_too_long_is_503_and_changes_nothing(
-    database: Database, run_service: RunService
+    deployment: Deployment,
 ) -> None:
-    with run_service(NEON_DATABASE_URL=database.url()) as service:
-        client = service.wait_until_started().client
-        path = create(client)
+    client = deployment.service.client
+    path = create(client)
 
-        with held_up(database):
-            assert_refused_in_time(complete(client, path))
+    with held_up(deployment.database):
+        assert_refused_in_time(complete(client, path))
 
-        assert [task["completed"] for task in listed(client)] == [False]
-        assert complete(client, path).json()["next_task"]
-
-
-Fault = Callable[[Database, Gate, Gate, Service], None]
+    assert [task["completed"] for task in listed(client)] == [False]
+    assert complete(client, path).json()["next_task"]
 
 
-def cut_from_the_database(database: Database, before: Gate, behind: Gate, _: Service) -> None:
-    behind.refuse()
+Fault = Callable[[Deployment, Gate], None]
 
 
-def silenced(database: Database, before: Gate, behind: Gate, _: Service) -> None:
-    behind.silence()
+def cut_from_the_database(deployment: Deployment, before: Gate) -> None:
+    deployment.behind.refuse()
 
 
-def terminated(database: Database, before: Gate, behind: Gate, _: Service) -> None:
-    database.close_connections()
+def silenced(deployment: Deployment, before: Gate) -> None:
+    deployment.behind.silence()
 
 
-def left_by_the_client(database: Database, before: Gate, behind: Gate, _: Service) -> None:
+def terminated(deployment: Deployment, before: Gate) -> None:
+    deployment.database.close_connections()
+
+
+def left_by_the_client(deployment: Deployment, before: Gate) -> None:
     before.refuse()
 
 
@@ -120,17 +131,11 @@ def left_by_the_client(database: Database, before: Gate, behind: Gate, _: Servic
     ids=lambda fault: fault.__name__,
 )
 def test_an_act_that_was_cut_off_ends_right_when_it_is_sent_again(
-    database: Database,
-    run_service: RunService,
-    clients: ThreadPoolExecutor,
-    fault: Fault,
-    *,
-    completed: bool,
+    deployment: Deployment, clients: ThreadPoolExecutor, fault: Fault, *, completed: bool
 ) -> None:
+    service = deployment.service
     with (
-        Gate(database.cluster.port) as behind,
-        run_service(NEON_DATABASE_URL=database.url(port=behind.port)) as service,
-        Gate(service.wait_until_started().port) as before,
+        Gate(service.port) as before,
         httpx2.Client(
             base_url=f"http://127.0.0.1:{before.port}",
             headers={"Origin": ORIGIN},
@@ -141,14 +146,14 @@ def test_an_act_that_was_cut_off_ends_right_when_it_is_sent_again(
         path = create(service.client)
         if not completed:
             complete(service.client, path)
-        with held_up(database):
+        with held_up(deployment.database):
             lost = clients.submit(complete, far, path, completed=completed)
-            wait_until_it_waits(database)
-            fault(database, before, behind, service)
+            deployment.database.wait_for_a_lock()
+            fault(deployment, before)
             if fault is not left_by_the_client:
                 assert_refused_in_time(lost.result())
         assert_lost(lost)
-        behind.open()
+        deployment.behind.open()
 
         def again() -> httpx2.Response | None:
             answer = complete(service.client, path, completed=completed)

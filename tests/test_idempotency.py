@@ -5,7 +5,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -13,7 +12,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 from answers import refusal
-from cluster import Cluster, Database
+from cluster import Database
 from counting_proxy import CountingProxy, trips_of
 from endpoints import JSON, ORIGIN, TASKS
 from fastapi.testclient import TestClient
@@ -461,14 +460,6 @@ def test_of_two_tasks_at_once_with_one_key_one_is_refused(alice: TestClient) -> 
     assert ids(alice) == [assert_one_made_it(made)]
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
-def url_of_two_workers(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'tasks.db'}"
-    cluster: Cluster = request.getfixturevalue("cluster")
-    return Database(cluster).url()
-
-
 def test_of_fifty_requests_to_two_workers_one_makes_the_task(
     url_of_two_workers: str, run_service: RunService, clients: ThreadPoolExecutor
 ) -> None:
@@ -490,7 +481,7 @@ def test_a_request_whose_client_went_away_is_answered_when_it_is_sent_again(
     ):
         with database.locked("LOCK TABLE tasks"):
             lost = clients.submit(create, far, "a-key")
-            wait_for_a_lock(database)
+            database.wait_for_a_lock()
             gate.refuse()
             with pytest.raises(httpx2.TransportError):
                 lost.result()
@@ -512,7 +503,7 @@ def test_a_request_whose_commit_was_never_confirmed_is_answered_when_it_is_sent_
         service.wait_until_started()
         with database.locked("LOCK TABLE tasks"):
             lost = clients.submit(create, service.client, "a-key")
-            wait_for_a_lock(database)
+            database.wait_for_a_lock()
             gate.silence()
         eventually("the commit", lambda: database.titles() == ["Buy milk"], seconds=ANSWER_SECONDS)
         assert refusal(lost.result()) == (503, "SERVICE_UNAVAILABLE")
@@ -526,11 +517,3 @@ def test_a_request_whose_commit_was_never_confirmed_is_answered_when_it_is_sent_
 
         assert is_replay(answer)
         assert ids(service.client) == [id_of(answer)]
-
-
-def wait_for_a_lock(database: Database) -> None:
-    eventually(
-        "the insert waits",
-        lambda: database.connections("wait_event_type = 'Lock'") == 1,
-        seconds=4,
-    )

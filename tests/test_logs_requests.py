@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from cluster import Cluster, Database
+from cluster import Cluster
 from endpoints import Endpoint, each_endpoint
 from fixtures import RunService
 from log_lines import LINE_SECONDS, create, lines_of
+from places import current_database
 from service import Service
 from users import OWNER, bearer
 from waiting import eventually
@@ -17,7 +18,7 @@ TEMPLATE = {"user_id": "{user_id}", "task_id": "{task_id}"}
 
 @pytest.fixture(scope="module")
 def text_service(cluster: Cluster, run_service: RunService) -> Iterator[Service]:
-    with run_service(NEON_DATABASE_URL=Database(cluster).url()) as service:
+    with run_service(NEON_DATABASE_URL=current_database(cluster).url()) as service:
         yield service.wait_until_started()
 
 

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from cluster import Cluster, Database
 from fixtures import RunService
+from places import current_database
 from service import Service
 from users import bearer
 from waiting import allowed, eventually
@@ -43,7 +44,7 @@ class Deployment:
 @pytest.fixture(scope="module")
 def deployment(cluster: Cluster, run_service: RunService) -> Iterator[Deployment]:
     """One worker with one connection for each owner of a list."""
-    database = Database(cluster)
+    database = current_database(cluster)
     with run_service(
         NEON_DATABASE_URL=database.url(), DATABASE_POOL_SIZE=str(len(OWNERS))
     ) as service:

@@ -3,11 +3,12 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
-from cluster import Cluster, Database
+from cluster import Cluster
 from connections import Connection, request
 from endpoints import TASKS
 from fixtures import RunService
 from gate import TAKEN_AT_ONCE, Gate
+from places import current_database
 from users import OWNER
 from waiting import eventually
 
@@ -25,7 +26,7 @@ def test_a_long_statement_is_sent_in_parts_while_the_service_serves_others(
             connection.send(request("GET", f"{TASKS}?{QUERY}", OWNER))
             return connection.answer()
 
-    database = Database(cluster)
+    database = current_database(cluster)
     with (
         Gate(cluster.port, is_narrow=True) as gate,
         run_service(NEON_DATABASE_URL=database.url(port=gate.port)) as service,

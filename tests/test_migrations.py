@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,15 +76,6 @@ def engine(place: Place, use: Callable[[str], Engine]) -> Engine:
     return use(place.url)
 
 
-@pytest.fixture
-def _in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "America/New_York")
-        time.tzset()
-        yield
-    time.tzset()
-
-
 def fill(place: Place) -> None:
     """Store `ROWS`, as older code does."""
     for row in ROWS:
@@ -150,7 +140,7 @@ def made_by_create_all(
 # --- from each starting point ---
 
 
-@pytest.mark.usefixtures("_in_new_york")
+@pytest.mark.usefixtures("in_new_york")
 @pytest.mark.parametrize("table", TABLES)
 def test_a_table_of_older_code_becomes_the_codes_own_with_every_row(
     place: Place, engine: Engine, table: str, made_by_create_all: list[list[tuple[Any, ...]]]

@@ -9,12 +9,21 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from answers import refusal
 from cluster import ROLE, Cluster, Database
 from endpoints import TASKS
 from fixtures import RunService
-from places import TABLES, Place, migrate, on_postgresql, on_sqlite
+from places import (
+    TABLES,
+    Place,
+    migrate,
+    on_postgresql,
+    on_sqlite,
+    refusal_of_a_start,
+    served,
+)
 from processes import ROOT, start_python
 from service import Service
 from sqlalchemy import event
@@ -29,7 +38,6 @@ from database import REVISION
 WRITER = "tasks_writer"
 LATER_REVISION = f"{int(REVISION) + 1:04}"
 VERSION_1 = "f2f8339b3af288451aa49d42d36bc0190cea23db"
-EXIT_SECONDS = 60
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
@@ -40,57 +48,38 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def migrated(database: Database) -> Database:
-    """A database whose tables are current."""
-    migrate(database.url())
-    return database
-
-
-@pytest.fixture
-def writer_url(cluster: Cluster, migrated: Database) -> Iterator[str]:
+def writer_url(cluster: Cluster, database: Database) -> Iterator[str]:
     """Where a role connects that may change no table."""
     cluster.run(f"CREATE ROLE {WRITER} LOGIN")
-    migrated.run(f"GRANT SELECT, INSERT, UPDATE, DELETE ON tasks TO {WRITER}")
-    migrated.run(f"GRANT SELECT ON alembic_version TO {WRITER}")
-    migrated.run(f"GRANT USAGE ON SEQUENCE tasks_id_seq TO {WRITER}")
-    yield migrated.url(user=WRITER)
-    migrated.run(f"DROP OWNED BY {WRITER}")
+    database.run(f"GRANT SELECT, INSERT, UPDATE, DELETE ON tasks TO {WRITER}")
+    database.run(f"GRANT SELECT ON alembic_version TO {WRITER}")
+    database.run(f"GRANT USAGE ON SEQUENCE tasks_id_seq TO {WRITER}")
+    yield database.url(user=WRITER)
+    database.run(f"DROP OWNED BY {WRITER}")
     cluster.run(f"DROP ROLE {WRITER}")
 
 
-def create(service: Service, title: str = "Buy groceries") -> dict[str, Any]:
-    answer = service.client.post(TASKS, json={"title": title}, headers=bearer())
+def create(client: httpx2.Client, title: str = "Buy groceries") -> dict[str, Any]:
+    answer = client.post(TASKS, json={"title": title}, headers=bearer())
     assert answer.status_code == 201, answer.text
     task: dict[str, Any] = answer.json()["data"]
     return task
 
 
-def titles(service: Service) -> list[str]:
-    listed = service.client.get(TASKS, headers=bearer()).json()["data"]
+def titles(client: httpx2.Client) -> list[str]:
+    listed = client.get(TASKS, headers=bearer()).json()["data"]
     return [task["title"] for task in listed]
-
-
-def last_words(service: Service) -> str:
-    """The one line of a service that could not start."""
-    service.process.wait(timeout=EXIT_SECONDS)
-    assert service.process.returncode == 3
-    assert "trying again" not in service.log()
-    assert "Traceback" not in service.log()
-    return service.log().splitlines()[-2]
 
 
 # --- tables that are current, or newer ---
 
 
-def test_current_tables_need_no_right_to_change_them(
-    run_service: RunService, writer_url: str
-) -> None:
-    with run_service(NEON_DATABASE_URL=writer_url) as service:
-        service.wait_until_started()
+def test_current_tables_need_no_right_to_change_them(writer_url: str) -> None:
+    with served(writer_url) as client:
+        create(client)
 
-        create(service)
-        assert titles(service) == ["Buy groceries"]
-        assert service.client.get("/ready").status_code == 200
+        assert titles(client) == ["Buy groceries"]
+        assert client.get("/ready").status_code == 200
 
 
 def test_a_start_with_current_tables_does_not_load_alembic(
@@ -107,9 +96,9 @@ def test_a_start_with_current_tables_does_not_load_alembic(
 
 
 def test_a_start_with_current_tables_sends_one_statement(
-    migrated: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = make_url(migrated.url()).set(drivername="postgresql+psycopg2")
+    url = make_url(database.url()).set(drivername="postgresql+psycopg2")
     engine = app_database.make_engine(url)
     with engine.connect():
         pass  # what SQLAlchemy asks of every server
@@ -123,19 +112,16 @@ def test_a_start_with_current_tables_sends_one_statement(
     assert [statement.split()[0] for statement in sent] == ["SELECT"]
 
 
-def test_tables_of_a_later_version_are_served_and_left_alone(
-    place: Place, run_service: RunService
-) -> None:
+def test_tables_of_a_later_version_are_served_and_left_alone(place: Place) -> None:
     place.migrate()
     place.run(f"UPDATE alembic_version SET version_num = '{LATER_REVISION}'")
     place.run("ALTER TABLE tasks ADD COLUMN colour VARCHAR")
 
-    with run_service(NEON_DATABASE_URL=place.url) as service:
-        service.wait_until_started()
-        task = create(service)
+    with served(place.url) as client:
+        task = create(client)
 
-        assert titles(service) == ["Buy groceries"]
-        assert service.client.get("/ready").status_code == 200
+        assert titles(client) == ["Buy groceries"]
+        assert client.get("/ready").status_code == 200
         assert "colour" not in task
     assert place.revision() == [(LATER_REVISION,)]
 
@@ -145,44 +131,38 @@ def test_tables_of_a_later_version_are_served_and_left_alone(
 
 @pytest.mark.parametrize("revision", [REVISION, LATER_REVISION])
 def test_a_start_without_a_column_that_no_migration_will_add_says_so(
-    place: Place, run_service: RunService, revision: str
+    place: Place, revision: str
 ) -> None:
     place.migrate()
     place.run("ALTER TABLE tasks DROP COLUMN due_date")
     place.run(f"UPDATE alembic_version SET version_num = '{revision}'")
 
-    with run_service(NEON_DATABASE_URL=place.url) as service:
-        line = last_words(service)
+    line = refusal_of_a_start(place.url)
 
     assert "due_date" in line
     assert line.endswith("run the version that they were migrated for")
     assert place.revision() == [(revision,)]
 
 
-def test_a_start_that_may_not_change_the_table_names_what_helps(
-    database: Database, run_service: RunService
-) -> None:
+def test_a_start_that_may_not_change_the_table_names_what_helps(empty_database: Database) -> None:
     for statement in TABLES["1.0.0's"]["postgresql"]:
-        database.run(statement)  # as the superuser, who owns the table then
+        empty_database.run(statement)  # as the superuser, who owns the table then
 
-    with run_service(NEON_DATABASE_URL=database.url()) as service:
-        line = last_words(service)
+    line = refusal_of_a_start(empty_database.url())
 
-    assert "The database cannot be used" in line
     assert "must be owner of table tasks" in line
     assert line.endswith(f"run `make migrate` as the owner, or make {ROLE} the owner")
 
 
 def test_a_start_that_may_not_read_the_revision_names_the_grant_that_helps(
-    writer_url: str, migrated: Database, run_service: RunService
+    writer_url: str, database: Database
 ) -> None:
-    migrated.run(f"REVOKE ALL ON alembic_version FROM {WRITER}")
+    database.run(f"REVOKE ALL ON alembic_version FROM {WRITER}")
 
-    with run_service(NEON_DATABASE_URL=writer_url) as service:
-        line = last_words(service)
-    migrated.run(line.rpartition("; ")[2])
-    with run_service(NEON_DATABASE_URL=writer_url) as service:
-        service.wait_until_started()
+    line = refusal_of_a_start(writer_url)
+    database.run(line.rpartition("; ")[2])
+
+    migrate(writer_url)
 
 
 @pytest.mark.parametrize(
@@ -193,29 +173,24 @@ def test_a_start_that_may_not_read_the_revision_names_the_grant_that_helps(
     ],
 )
 def test_a_service_whose_columns_are_lost_is_not_ready_until_they_are_back(
-    place: Place, run_service: RunService, lose: str, restore: str
+    place: Place, lose: str, restore: str
 ) -> None:
-    with run_service(NEON_DATABASE_URL=place.url) as service:
-        service.wait_until_started()
-
+    with served(place.url) as client:
         place.run(f"ALTER TABLE {lose}")
-        lost = service.client.get("/ready")
-        health = service.client.get("/health")
+        lost = client.get("/ready")
+        health = client.get("/health")
         place.run(f"ALTER TABLE {restore}")
-        found = service.client.get("/ready")
+        found = client.get("/ready")
 
     assert refusal(lost) == (503, "SERVICE_UNAVAILABLE")
     assert (health.status_code, found.status_code) == (200, 200)
 
 
-def test_a_lost_column_is_still_a_bug_to_everybody_else(
-    place: Place, run_service: RunService
-) -> None:
-    with run_service(NEON_DATABASE_URL=place.url) as service:
-        service.wait_until_started()
+def test_a_lost_column_is_still_a_bug_to_everybody_else(place: Place) -> None:
+    with served(place.url) as client:
         place.run("ALTER TABLE tasks RENAME COLUMN description TO notes")
 
-        answer = service.client.get(TASKS, headers=bearer())
+        answer = client.get(TASKS)
 
     assert refusal(answer) == (500, "SERVER_ERROR")
 
@@ -234,11 +209,8 @@ def caseless(tmp_path: Path) -> Place:
 
 # PostgreSQL's ways to compare so are not in the server that the tests bring:
 # integration/test_caseless_user_ids.py.
-def test_a_start_on_a_table_that_takes_two_users_for_one_says_so(
-    caseless: Place, run_service: RunService
-) -> None:
-    with run_service(NEON_DATABASE_URL=caseless.url) as service:
-        line = last_words(service)
+def test_a_start_on_a_table_that_takes_two_users_for_one_says_so(caseless: Place) -> None:
+    line = refusal_of_a_start(caseless.url)
 
     assert line.endswith(
         "tasks.user_id compares without letter case, so that users would share their tasks:"
@@ -279,14 +251,15 @@ def test_four_workers_migrate_a_table_once(
     with run_service(workers=4, NEON_DATABASE_URL=place.url) as service:
         service.wait_until_started()
 
-        assert titles(service) == ["Buy groceries"]
+        assert titles(service.client) == ["Buy groceries"]
         assert service.log().count(f"Migrating the tables to revision {REVISION}") == 1
         assert "Traceback" not in service.log()
 
 
 def test_a_migration_that_waits_for_a_table_does_not_hold_requests_up(
-    database: Database, run_service: RunService
+    empty_database: Database, run_service: RunService
 ) -> None:
+    database = empty_database
     for statement in TABLES["1.0.0's"]["postgresql"]:
         database.run(statement)
     database.run(f"ALTER TABLE tasks OWNER TO {ROLE}")
@@ -342,23 +315,23 @@ def test_a_rolling_deploy_is_safe(
 ) -> None:
     with run_version_1(place.url) as old:
         old.wait_until_started()
-        first = create(old, "before")
+        first = create(old.client, "before")
 
         with run_service(NEON_DATABASE_URL=place.url) as new:
             new.wait_until_started()
-            second = create(old, "beside")
-            third = create(new, "after")
+            second = create(old.client, "beside")
+            third = create(new.client, "after")
             path = f"{TASKS}/{first['id']}/complete"
             toggled = old.client.patch(path, headers=bearer()).json()["data"]
 
             assert toggled["completed"] is True
-            assert titles(old) == titles(new) == ["after", "beside", "before"]
+            assert titles(old.client) == titles(new.client) == ["after", "beside", "before"]
             assert first["id"] < second["id"] < third["id"]
             assert old.client.get("/ready").status_code == 200
         assert "Traceback" not in old.log()
 
     with run_version_1(place.url) as rolled_back:
         rolled_back.wait_until_started()
-        create(rolled_back, "back")
-        assert titles(rolled_back) == ["back", "after", "beside", "before"]
+        create(rolled_back.client, "back")
+        assert titles(rolled_back.client) == ["back", "after", "beside", "before"]
     assert place.run("SELECT DISTINCT priority FROM tasks") == [("medium",)]

@@ -166,7 +166,7 @@ def test_a_row_of_each_user_lies_where_it_is_looked_for(client: TestClient, engi
 
 @pytest.fixture
 def app_engine(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """The app's engine on an empty database."""
+    """The app's engine on a database without tasks."""
     engine = app_database.make_engine(database_url(database.url()))
     monkeypatch.setattr(app_database, "engine", engine)
     yield engine
@@ -176,7 +176,6 @@ def app_engine(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 @pytest.fixture
 def partitioned(app_engine: Engine) -> Engine:
     """The app's engine on an empty table in partitions."""
-    app_database.create_tables()
     partition(app_engine)
     return app_engine
 

@@ -7,31 +7,20 @@ from typing import Any
 
 import pytest
 from cluster import ROLE, ROLE_WITH_PASSWORD, SUPERUSER, Cluster, Database
-from fixtures import RunService
+from fixtures import RunService, SetEnvironment
 from gate import Gate
+from places import migrate, refusal_of_a_start
 from ports import free_port
-from service import Service
 from sqlalchemy.engine import make_url
 from waiting import eventually
 
 import database
-import lifespan
 import main
 from database import make_engine
-from settings import StartupError, database_url
+from settings import StartupError
 
 # Less than the pause before a second try, if there were one, and the start of Python.
 EXIT_SECONDS = 60
-
-
-def last_words(service: Service) -> str:
-    """The one line of a service that could not start."""
-    service.process.wait(timeout=EXIT_SECONDS)
-    assert service.process.returncode == 3
-    log = service.log()
-    assert "trying again" not in log
-    assert "Traceback" not in log
-    return log.splitlines()[-2]
 
 
 @pytest.mark.parametrize(
@@ -57,21 +46,15 @@ def last_words(service: Service) -> str:
     ],
 )
 def test_a_start_at_a_database_that_does_not_let_it_in_says_what_helps_and_tries_once(
-    cluster: Cluster,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    url: str,
-    words: list[str],
+    cluster: Cluster, caplog: pytest.LogCaptureFixture, url: str, words: list[str]
 ) -> None:
     name = Database(cluster).name
 
-    with pytest.raises(StartupError) as refusal:
-        start(url.format(port=cluster.port, name=name), monkeypatch)
+    line = refusal_of_a_start(url.format(port=cluster.port, name=name))
 
-    assert "The database cannot be used (PostgreSQL, database " in str(refusal.value)
-    assert [word for word in words if word not in str(refusal.value)] == []
-    assert "\n" not in str(refusal.value)
-    assert "hunter2" not in str(refusal.value) + caplog.text
+    assert line.startswith("The database cannot be used (PostgreSQL, database ")
+    assert [word for word in words if word not in line] == []
+    assert "hunter2" not in line + caplog.text
     assert "trying again" not in caplog.text
 
 
@@ -83,56 +66,53 @@ def test_a_start_at_a_database_that_does_not_let_it_in_ends_at_once(
     with run_service(
         NEON_DATABASE_URL=f"postgresql://{ROLE_WITH_PASSWORD}:hunter2@{server}"
     ) as service:
-        line = last_words(service)
+        service.process.wait(timeout=EXIT_SECONDS)
 
+    assert service.process.returncode == 3
+    log = service.log()
+    line = log.splitlines()[-2]
     assert "The database cannot be used (PostgreSQL, database " in line
     assert "password authentication failed" in line
-    assert "hunter2" not in service.log()
+    assert [word for word in ("hunter2", "trying again", "Traceback") if word in log] == []
 
 
-def test_advice_names_the_variable_that_was_used(cluster: Cluster, run_service: RunService) -> None:
+def test_advice_names_the_variable_that_was_used(
+    cluster: Cluster, set_environment: SetEnvironment
+) -> None:
     url = f"postgresql://{ROLE}@127.0.0.1:{cluster.port}/elsewhere"
+    set_environment(DATABASE_URL=url)
 
-    with run_service(DATABASE_URL=url) as service:
-        line = last_words(service)
+    line = refusal_of_a_start(url)
 
     assert line.endswith("; create it, or correct DATABASE_URL")
 
 
 def test_a_start_without_the_right_to_create_tables_names_the_grant_that_helps(
-    cluster: Cluster, run_service: RunService
+    cluster: Cluster, empty_database: Database
 ) -> None:
-    database = Database(cluster)
-    cluster.run(f"ALTER DATABASE {database.name} OWNER TO {SUPERUSER}")
+    cluster.run(f"ALTER DATABASE {empty_database.name} OWNER TO {SUPERUSER}")
 
-    with run_service(NEON_DATABASE_URL=database.url()) as service:
-        line = last_words(service)
+    line = refusal_of_a_start(empty_database.url())
     _, _, grant = line.rpartition("; ")
-    database.run(grant)
-    with run_service(NEON_DATABASE_URL=database.url()) as service:
-        service.wait_until_started()
+    empty_database.run(grant)
+    migrate(empty_database.url())
 
     assert grant == f"GRANT USAGE, CREATE ON SCHEMA public TO {ROLE}"
 
 
-def test_a_start_at_an_sqlite_file_that_cannot_be_opened_ends_at_once(
-    tmp_path: Path, run_service: RunService
-) -> None:
-    with run_service(NEON_DATABASE_URL=f"sqlite:///{tmp_path}") as service:
-        line = last_words(service)
+def test_a_start_at_an_sqlite_file_that_cannot_be_opened_says_what_helps(tmp_path: Path) -> None:
+    line = refusal_of_a_start(f"sqlite:///{tmp_path}")
 
     assert "unable to open database file" in line
-    assert "write to the file and to its folder, or NEON_DATABASE_URL must name a Post" in line
+    assert "this user must be able to write to the file and to its folder" in line
+    assert "or NEON_DATABASE_URL must name a Post" in line
 
 
-def test_a_start_at_a_file_of_another_kind_ends_at_once(
-    tmp_path: Path, run_service: RunService
-) -> None:
+def test_a_start_at_a_file_of_another_kind_says_so(tmp_path: Path) -> None:
     other = tmp_path / "notes.db"
     other.write_text("Buy groceries. " * 100)
 
-    with run_service(NEON_DATABASE_URL=f"sqlite:///{other}") as service:
-        line = last_words(service)
+    line = refusal_of_a_start(f"sqlite:///{other}")
 
     assert "names a file that is not SQLite's" in line
 
@@ -153,40 +133,22 @@ def test_a_start_that_waits_for_its_database_ends_when_it_is_told_to(
             assert service.process.returncode == -number
 
 
-def start(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the tables as the start does, in this process."""
-    engine = make_engine(database_url(url))
-    monkeypatch.setattr(database, "engine", engine)
-    monkeypatch.setattr(lifespan, "DELAYS_SECONDS", (0.01, 0.01))
-    try:
-        asyncio.run(lifespan.create_tables_when_reachable())
-    finally:
-        engine.dispose()
-
-
 def test_a_start_is_patient_and_then_says_what_was_the_matter(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with (
         caplog.at_level("WARNING", "tasks.start"),
         pytest.raises(StartupError, match=r"cannot be reached .*: .*refused"),
     ):
-        start(f"postgresql+psycopg2://nobody@127.0.0.1:{free_port()}/tasks", monkeypatch)
+        migrate(f"postgresql://nobody@127.0.0.1:{free_port()}/tasks")
 
     assert caplog.text.count("trying again") == 2
 
 
-def test_a_start_names_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(StartupError, match=r"cannot be used .*; this user must be able to write"):
-        start(f"sqlite:///{tmp_path}", monkeypatch)
-
-
-def test_a_start_gives_signals_back_to_the_server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_start_gives_signals_back_to_the_server(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
 
-    start(f"sqlite:///{tmp_path / 'tasks.db'}", monkeypatch)
+    migrate(f"sqlite:///{tmp_path / 'tasks.db'}")
 
     assert signal.getsignal(signal.SIGTERM) is before
 

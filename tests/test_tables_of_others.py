@@ -17,7 +17,7 @@ from answers import refusal
 from cluster import ROLE, Cluster, Database
 from endpoints import TASKS, Endpoint, each_endpoint_of_one_task
 from fixtures import RunService
-from places import Place, on_postgresql, on_sqlite
+from places import Place, on_postgresql, on_sqlite, refusal_of_a_start, served
 from psycopg2 import errors
 from service import Service
 from users import OWNER, bearer
@@ -287,7 +287,8 @@ def zoned(time: str, place: Place) -> str:
 
 
 @with_nulls
-def test_the_start_mends_what_other_writers_left(place: Place, run_service: RunService) -> None:
+@pytest.mark.usefixtures("in_new_york")
+def test_the_start_mends_what_other_writers_left(place: Place) -> None:
     expected = {}
     for created_at, updated_at, *shown in [*TIMES_OF_ANY, *ODD_TIMES[place.backend]]:
         [(task_id,)] = place.run(insert(zoned(created_at, place), zoned(updated_at, place)))
@@ -296,10 +297,9 @@ def test_the_start_mends_what_other_writers_left(place: Place, run_service: RunS
     place.run(f"UPDATE tasks SET priority = null, tags = null WHERE id = {of_nulls}")
     expected[of_nulls] = [EARLIEST, EARLIEST]
 
-    with run_service(NEON_DATABASE_URL=place.url, TZ="America/New_York") as service:
-        service.wait_until_started()
-        tasks = service.client.get(TASKS, headers=bearer()).json()["data"]
-        one = service.client.get(f"{TASKS}/{of_nulls}", headers=bearer()).json()["data"]
+    with served(place.url) as client:
+        tasks = client.get(TASKS).json()["data"]
+        one = client.get(f"{TASKS}/{of_nulls}").json()["data"]
 
     shown_times = {task["id"]: [task["created_at"], task["updated_at"]] for task in tasks}
     assert shown_times == expected
@@ -363,7 +363,7 @@ def test_the_database_takes_no_recurrence_that_the_api_would_not_give(place: Pla
 
 @pytest.mark.parametrize("backend", ["postgresql", "sqlite"])
 def test_a_start_on_a_task_of_nobody_says_what_is_wrong(
-    request: pytest.FixtureRequest, tmp_path: Path, run_service: RunService, backend: str
+    request: pytest.FixtureRequest, tmp_path: Path, backend: str
 ) -> None:
     if backend == "sqlite":
         place = on_sqlite(tmp_path / "tasks.db")
@@ -374,10 +374,6 @@ def test_a_start_on_a_task_of_nobody_says_what_is_wrong(
         place.run(f"ALTER TABLE tasks OWNER TO {ROLE}")
     place.run(insert(STORED_TIME, STORED_TIME).replace(f"'{OWNER}'", "null"))
 
-    with run_service(NEON_DATABASE_URL=place.url) as service:
-        service.process.wait(timeout=20)
+    line = refusal_of_a_start(place.url)
 
-    assert service.process.returncode == 3
-    assert "Traceback" not in service.log()
-    line = service.log().splitlines()[-2]
     assert line.endswith("a row of the table tasks has no user_id: set it, or delete the row")

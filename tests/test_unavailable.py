@@ -7,6 +7,7 @@ from answers import refusal
 from cluster import Cluster, Database
 from endpoints import TASKS
 from fixtures import RunService
+from places import current_database
 from service import Service
 from users import bearer
 from waiting import eventually
@@ -25,7 +26,7 @@ CREATE TRIGGER refuse BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION refus
 
 @pytest.fixture(scope="module")
 def running(cluster: Cluster, run_service: RunService) -> Iterator[tuple[Service, Database]]:
-    database = Database(cluster)
+    database = current_database(cluster)
     with run_service(NEON_DATABASE_URL=database.url()) as service:
         yield service.wait_until_started(), database
 
@@ -33,7 +34,7 @@ def running(cluster: Cluster, run_service: RunService) -> Iterator[tuple[Service
 @pytest.fixture(scope="module")
 def refusing(cluster: Cluster, run_service: RunService) -> Iterator[tuple[Service, Database]]:
     """A service whose database refuses every insert, with the SQLSTATE in the table `refusal`."""
-    database = Database(cluster)
+    database = current_database(cluster)
     with run_service(NEON_DATABASE_URL=database.url()) as service:
         service.wait_until_started()
         database.run(REFUSE_INSERTS)

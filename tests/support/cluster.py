@@ -147,14 +147,16 @@ def running_cluster() -> Iterator[Cluster]:
 
 
 class Database:
-    """An empty database in a cluster, which the service's role owns."""
+    """A database in a cluster, which the service's role owns: empty, or a copy of another one."""
 
-    def __init__(self, cluster: Cluster, encoding: str = "UTF8") -> None:
+    def __init__(
+        self, cluster: Cluster, encoding: str = "UTF8", template: str = "template0"
+    ) -> None:
         self.cluster = cluster
         self.name = f"tasks_{uuid4().hex}"
         # The locale C is the one that fits every encoding.
         cluster.run(
-            f"CREATE DATABASE {self.name} OWNER {ROLE} TEMPLATE template0"
+            f"CREATE DATABASE {self.name} OWNER {ROLE} TEMPLATE {template}"
             f" ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
         )
 
@@ -172,6 +174,14 @@ class Database:
         """How many connections the service has here."""
         ((count,),) = self.cluster.run(f"{COUNT} AND ({condition})", self.name, ROLE)
         return int(count)
+
+    def wait_for_a_lock(self) -> None:
+        """Wait until a connection of the service waits for what another session has locked."""
+        eventually(
+            "a connection waits",
+            lambda: self.connections("wait_event_type = 'Lock'") == 1,
+            seconds=4,
+        )
 
     @contextmanager
     def counted_connections(self) -> Iterator[list[int]]:

@@ -1,17 +1,23 @@
 """A database of its own for a test, PostgreSQL or SQLite, and the tables that older code made."""
 
+import asyncio
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cluster import ROLE, Cluster, Database
+from fastapi.testclient import TestClient
+from users import bearer
 
 import database
-from settings import database_url
+import lifespan
+import main
+from settings import StartupError, database_url
 
 
 @dataclass(frozen=True)
@@ -52,13 +58,57 @@ def on_sqlite(file: Path) -> Place:
     return Place("sqlite", f"sqlite:///{file}", run)
 
 
-def migrate(url: str) -> None:
-    """Make the tables current in this process, which takes a tenth of what a start takes."""
+def current_database(cluster: Cluster) -> Database:
+    """A database whose tables are current: to migrate takes a service as long as the rest of its
+    start.
+    """
+    return Database(cluster, template=_template(cluster))
+
+
+@cache
+def _template(cluster: Cluster) -> str:
+    database = Database(cluster)
+    migrate(database.url())
+    return database.name
+
+
+@contextmanager
+def _app_on(url: str) -> Iterator[None]:
+    """The app of this process uses this database. A start here takes a tenth of a service's."""
     engine = database.make_engine(database_url(url))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "engine", engine)
-        database.create_tables()
-    engine.dispose()
+        patch.setattr(lifespan, "DELAYS_SECONDS", (0.01, 0.01))
+        try:
+            yield
+        finally:
+            engine.dispose()
+
+
+def migrate(url: str) -> None:
+    """Make the tables current, as a start does."""
+    with _app_on(url):
+        asyncio.run(lifespan.create_tables_when_reachable())
+
+
+def refusal_of_a_start(url: str) -> str:
+    """What a start says that can never succeed, in one line; it tries once."""
+    with pytest.raises(StartupError) as refusal:
+        migrate(url)
+    line = str(refusal.value)
+    assert line.startswith("The database cannot be used (")
+    assert "\n" not in line
+    return line
+
+
+@contextmanager
+def served(url: str) -> Iterator[TestClient]:
+    """A client of the app of this process, which starts on this database."""
+    with (
+        _app_on(url),
+        TestClient(main.app, headers=bearer(), raise_server_exceptions=False) as client,
+    ):
+        yield client
 
 
 INDEXES = (
