@@ -1,6 +1,7 @@
 """The application, assembled: routes, exception handlers, middleware, start and stop."""
 
 import os
+import sys
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -20,7 +21,10 @@ from routes import docs, health, tasks
 from routes.direct import direct_routes
 from settings import get_settings
 
-HAS_TELEMETRY = any(name.startswith("OTEL_") for name in os.environ)
+# A provider is of OpenTelemetry's SDK, which these variables, or a program around this one, load.
+HAS_TELEMETRY = "opentelemetry.sdk" in sys.modules or any(
+    name.startswith("OTEL_") for name in os.environ
+)
 
 
 class TasksAPI(DocumentedAPI):
