@@ -9,10 +9,11 @@ import random
 import sqlite3
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from anyio.to_thread import run_sync
@@ -36,6 +37,9 @@ OVERLOAD_RETRY_SECONDS = (2, 6)
 # How many rows of a long list are fetched and serialized before the event loop serves others.
 ROWS_AT_ONCE = 200
 
+# What an executor executes. A tuple: a union is made anew wherever it is written.
+EXECUTED = (Scoped, Together, Probe)
+
 # The rows of a statement's result, in parts of at most `ROWS_AT_ONCE`.
 Rows = Iterator[Sequence[Sequence[Any]]]
 
@@ -52,29 +56,60 @@ class UnstorableText(Exception):
     """The database cannot store or compare a string of the request. The text is for the log."""
 
 
-class Executor(Protocol):
-    """Executes a request's statement, or several that stand or fall together, and commits. Gives
-    the last one's rows; a write that returns no rows gives their number, as one row.
-    """
-
-    async def execute(
-        self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]
-    ) -> Rows: ...
-
-
 # All users of an in-memory SQLite share one connection (`StaticPool`): the rollback of one must not
 # end the transaction of another.
 _one_at_a_time = threading.Lock()
 
 
-class EngineExecutor:
+class Executor(ABC):
+    """Executes a request's statement, or several that stand or fall together, and commits. Gives
+    the last one's rows; a write that returns no rows gives their number, as one row.
+    """
+
+    async def execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
+        """Wait for a turn of the statement's owner; then limit the time. No statement is ever
+        retried.
+
+        Raises `DatabaseUnavailable` if no turn comes within `TURN_SECONDS` (nothing was sent then),
+        or if the database cannot be reached or does not answer within `WORK_SECONDS`.
+        """
+        if not isinstance(scoped, EXECUTED):
+            raise TypeError(
+                f"executed for a request is what is scoped to its owner, not {scoped!r}"
+            )
+        owner, turns = values.get("owner"), _turns()
+        try:
+            await turns.acquire(owner)
+        except Overloaded as refusal:
+            # Spread the retries of requests that were refused together.
+            retry_after = random.randint(*OVERLOAD_RETRY_SECONDS)  # noqa: S311 (no secret)
+            raise DatabaseUnavailable(str(refusal), retry_after) from None
+        ends = min(time.monotonic() + WORK_SECONDS, postgres.deadline.get())
+        deadline = postgres.deadline.set(ends)
+        try:
+            async with asyncio.timeout(WORK_SECONDS):
+                return await self._run(scoped, values)
+        except (TimeoutError, PoolTimeoutError) as error:
+            raise DatabaseUnavailable(f"no answer within {WORK_SECONDS} s") from error
+        except DBAPIError as error:
+            if is_unavailable(error):
+                raise DatabaseUnavailable(reason_of(error)) from error
+            if getattr(error.orig, "pgcode", None) in postgres.CANNOT_STORE_TEXT:
+                raise UnstorableText(reason_of(error)) from error
+            raise
+        finally:
+            postgres.deadline.reset(deadline)
+            turns.release(owner)
+
+    @abstractmethod
+    async def _run(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows: ...
+
+
+class EngineExecutor(Executor):
     """Executes statements on this event loop's connections, or in threads on the engine's own."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-
-    async def execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
-        return await admitted(self._run, scoped, values)
 
     async def _run(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
         connections = pool.of(self._engine)
@@ -133,14 +168,11 @@ def _rows_of(result: Result[Any], scoped: Scoped | Together | Probe) -> Rows:
     return iter(list(result.partitions(ROWS_AT_ONCE)))
 
 
-class SessionExecutor:
+class SessionExecutor(Executor):
     """Executes statements in a test's session, and keeps the session's objects up to date."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-
-    async def execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
-        return await admitted(self._run, scoped, values)
 
     async def _run(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
         return await run_sync(self._execute, scoped, values)
@@ -173,44 +205,6 @@ async def one_act() -> AsyncIterator[None]:
         raise DatabaseUnavailable(f"no answer within {seconds} s") from error
     finally:
         postgres.deadline.reset(deadline)
-
-
-async def admitted(
-    execute: Callable[..., Awaitable[Rows]],
-    scoped: Scoped | Together | Probe,
-    values: Mapping[str, Any],
-) -> Rows:
-    """Wait for a turn of the statement's owner; then execute it, within a limit of time. No
-    statement is ever retried.
-
-    Raises `DatabaseUnavailable` if no turn comes within `TURN_SECONDS` (nothing was sent then), or
-    if the database cannot be reached or does not answer within `WORK_SECONDS`.
-    """
-    if not isinstance(scoped, Scoped | Together | Probe):
-        raise TypeError(f"executed for a request is what is scoped to its owner, not {scoped!r}")
-    owner, turns = values.get("owner"), _turns()
-    try:
-        await turns.acquire(owner)
-    except Overloaded as refusal:
-        # Spread the retries of requests that were refused together.
-        retry_after = random.randint(*OVERLOAD_RETRY_SECONDS)  # noqa: S311 (no secret)
-        raise DatabaseUnavailable(str(refusal), retry_after) from None
-    ends = min(time.monotonic() + WORK_SECONDS, postgres.deadline.get())
-    deadline = postgres.deadline.set(ends)
-    try:
-        async with asyncio.timeout(WORK_SECONDS):
-            return await execute(scoped, values)
-    except (TimeoutError, PoolTimeoutError) as error:
-        raise DatabaseUnavailable(f"no answer within {WORK_SECONDS} s") from error
-    except DBAPIError as error:
-        if is_unavailable(error):
-            raise DatabaseUnavailable(reason_of(error)) from error
-        if getattr(error.orig, "pgcode", None) in postgres.CANNOT_STORE_TEXT:
-            raise UnstorableText(reason_of(error)) from error
-        raise
-    finally:
-        postgres.deadline.reset(deadline)
-        turns.release(owner)
 
 
 _turns_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
