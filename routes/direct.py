@@ -42,8 +42,8 @@ class Call(NamedTuple):
     function: Callable[..., Awaitable[Any]]
     arguments: tuple[str, ...]
 
-    async def on(self, values: dict[str, Any]) -> Any:
-        return await self.function(**{name: values[name] for name in self.arguments})
+    def on(self, values: dict[str, Any]) -> Awaitable[Any]:
+        return self.function(**{name: values[name] for name in self.arguments})
 
 
 class DirectRoute(BaseRoute):
