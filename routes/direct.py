@@ -148,7 +148,11 @@ async def _sent_by(request: Request, field: Any) -> Any:
     except ClientDisconnect:
         raise ValidationFailed from None
     if not body:
-        return NOT_JSON if field.field_info.is_required() else field.default
+        info = field.field_info
+        if info.is_required():
+            return NOT_JSON
+        # `field.default` would inspect the factory's signature first.
+        return info.default_factory() if info.default_factory else info.default
     return json_of(body) if _content_type_of(request.scope) else body
 
 
