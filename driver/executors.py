@@ -87,8 +87,7 @@ class Executor(ABC):
         ends = min(time.monotonic() + WORK_SECONDS, postgres.deadline.get())
         deadline = postgres.deadline.set(ends)
         try:
-            async with asyncio.timeout(WORK_SECONDS):
-                return await self._run(scoped, values)
+            return await self._run(scoped, values)
         except (TimeoutError, PoolTimeoutError) as error:
             raise DatabaseUnavailable(f"no answer within {WORK_SECONDS} s") from error
         except DBAPIError as error:
@@ -101,8 +100,13 @@ class Executor(ABC):
             postgres.deadline.reset(deadline)
             turns.release(owner)
 
+    async def _run(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
+        """Execute it until `postgres.deadline`, or raise `TimeoutError`."""
+        async with asyncio.timeout(WORK_SECONDS):
+            return await run_sync(self._execute, scoped, values)
+
     @abstractmethod
-    async def _run(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows: ...
+    def _execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows: ...
 
 
 class EngineExecutor(Executor):
@@ -115,7 +119,7 @@ class EngineExecutor(Executor):
         connections = pool.of(self._engine)
         if connections:
             return iter(await connections.execute(scoped, values, ROWS_AT_ONCE))
-        return await run_sync(self._execute, scoped, values)
+        return await super()._run(scoped, values)
 
     def _execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
         # SQLite lets one writer at a time in, in no order, and refuses whoever waited too long.
@@ -173,9 +177,6 @@ class SessionExecutor(Executor):
 
     def __init__(self, session: Session) -> None:
         self._session = session
-
-    async def _run(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
-        return await run_sync(self._execute, scoped, values)
 
     def _execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
         fetch = {"synchronize_session": "fetch"}

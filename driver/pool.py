@@ -49,10 +49,7 @@ class Pool:
         """
         connection, query = None, None
         try:
-            # Connecting resolves names, which blocks.
-            connection = self._take() or _Watched(
-                await run_sync(self._connect, abandon_on_cancel=True)
-            )
+            connection = self._take() or await self._connected()
             # Compiled now: a first connection completes the dialect.
             *before, query = [
                 _query_of(statement, self.engine.dialect) for statement in scoped.statements
@@ -74,10 +71,13 @@ class Pool:
                 connection_invalidated=is_lost,
                 dialect=self.engine.dialect,
             ) from error
+        except TimeoutError:
+            # The server did not even report its own statement timeout: it is silent.
+            self._replace_all()
+            raise
         except asyncio.CancelledError:
             if time.monotonic() >= postgres.deadline.get():
-                # The server did not even report its own statement timeout: it is silent.
-                self._replace_all()
+                self._replace_all()  # the act's limit has cancelled it first
             raise
         finally:
             if connection:
@@ -93,6 +93,11 @@ class Pool:
             if connection.is_usable():
                 return connection
         return None
+
+    async def _connected(self) -> "_Watched":
+        # Connecting resolves names, which blocks.
+        async with asyncio.timeout(_seconds_left()):
+            return _Watched(await run_sync(self._connect, abandon_on_cancel=True))
 
     def _connect(self) -> OwnConnection:
         """Connect as the engine does; it may have a connection of the start."""
@@ -141,10 +146,15 @@ class _Watched:
         else:
             written = [cursor.mogrify(query.sql, query.bound(values)) for query in queries]
             cursor.send(b"; ".join(written), statements=len(written))
-        self._answered = self._loop.create_future()
+        answered = self._answered = self._loop.create_future()
+        # `asyncio.timeout` would cost three times as much.
+        limit = self._loop.call_later(_seconds_left(), _give_up, answered)
         if len(cursor.query or b"") > SENT_AT_ONCE_BYTES:
             self._go_on()  # with what is not sent yet
-        await self._answered
+        try:
+            await answered
+        finally:
+            limit.cancel()
         return cursor
 
     def is_lost_by(self, error: psycopg2.Error, dialect: Dialect) -> bool:
@@ -200,6 +210,15 @@ class _Watched:
             self._loop.remove_writer(self._descriptor)
 
 
+def _seconds_left() -> float:
+    return postgres.deadline.get() - time.monotonic()
+
+
+def _give_up(answered: "asyncio.Future[None]") -> None:
+    if not answered.done():
+        answered.set_exception(TimeoutError())
+
+
 async def _parts_of(cursor: BoundedCursor, size: int) -> list[Part]:
     """Fetch all rows now: later, the connection is another request's. psycopg2 converts types
     itself. The event loop serves others between two parts.
@@ -212,6 +231,8 @@ async def _parts_of(cursor: BoundedCursor, size: int) -> list[Part]:
         if len(part) < size:
             break
         await asyncio.sleep(0)
+        if _seconds_left() <= 0:
+            raise TimeoutError
     return parts
 
 
