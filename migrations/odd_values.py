@@ -110,11 +110,10 @@ def _rewrite(
     """Write each value that is not as it is to be anew. Gives how many became null."""
     odd = connection.exec_driver_sql(f"SELECT id, {name} FROM tasks WHERE NOT ({condition})")  # noqa: S608
     values = [(task_id, rewritten(written)) for task_id, written in odd]
+    # A client may have changed the value meanwhile.
+    change = sa.text(f"UPDATE tasks SET {name} = :value WHERE id = :id AND NOT ({condition})")  # noqa: S608
     for task_id, value in values:
-        connection.execute(
-            sa.text(f"UPDATE tasks SET {name} = :value WHERE id = :id"),  # noqa: S608
-            {"value": value, "id": task_id},
-        )
+        connection.execute(change, {"value": value, "id": task_id})
     return [value for _, value in values].count(None)
 
 

@@ -4,10 +4,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from alembic.config import Config, main
 from alembic.script import ScriptDirectory
@@ -20,6 +23,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, SQLModel, select
 from stored_tasks import DEFAULTS, HIDDEN
+from waiting import eventually
 
 import database
 from models import Task
@@ -348,6 +352,31 @@ def test_what_is_written_while_a_migration_waits_for_the_table_is_mended_too(
     assert [*column(place, "remind_at").values()] == [None]
     valid = "SELECT conname FROM pg_constraint WHERE contype = 'c' AND NOT convalidated"
     assert place.run(valid) == []
+
+
+def test_a_recurrence_that_a_client_changes_meanwhile_is_not_mended(
+    cluster: Cluster, use: Callable[[str], Engine]
+) -> None:
+    place = on_postgresql(cluster)
+    use(place.url)
+    main(["upgrade", "0006"])
+    task_id = add(place, recurrence="""'{"pattern": "WEEKLY"}'""")
+    daily = '{"pattern": "daily", "interval": 1, "end_date": null}'
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+
+    with (
+        ThreadPoolExecutor() as threads,
+        closing(psycopg2.connect(place.url)) as client,
+        client.cursor() as cursor,
+    ):
+        cursor.execute("UPDATE tasks SET recurrence = %s", [daily])
+        migrated = threads.submit(database.create_tables)
+        eventually("a wait", lambda: place.run(waiting) or migrated.done(), seconds=20)
+        client.commit()
+        migrated.exception()  # on a busy machine, a wait that was too long
+    database.create_tables()
+
+    assert column(place, "recurrence") == {task_id: daily}
 
 
 BLOCKS = {
