@@ -237,13 +237,12 @@ def _step_of(found: Found, changes: Mapping[str, Any], now: datetime) -> dict[st
     if task.recurrence is None:
         return step
     rule = Rule(*(task.recurrence[part] for part in Rule._fields))
-    is_same = task.due_date == found.task.due_date
-    day = day_of(task.due_date, found.due_day if is_same else None)
-    next_date = next_due_date(rule, task.due_date, day, now)
+    kept = found.due_day if task.due_date == found.task.due_date else None
+    next_date = next_due_date(rule, task.due_date, kept, now)
     if next_date is None:
         return step
     if rule.pattern in {"monthly", "yearly"}:
-        step["due_day"] = day or now.day
+        step["due_day"] = day_of(task.due_date, kept) or now.day
     remind_at = moved_reminder(task.remind_at, task.due_date, next_date)
     if remind_at:
         step["remind_at"] = remind_at.replace(tzinfo=None).isoformat(" ", "microseconds")

@@ -22,15 +22,16 @@ class Rule(NamedTuple):
     end_date: str | None
 
 
-def next_due_date(rule: Rule, due_date: str | None, day: int | None, now: datetime) -> str | None:
+def next_due_date(rule: Rule, due_date: str | None, kept: int | None, now: datetime) -> str | None:
     """The due date of the successor of a task that is completed now, in UTC; None: there is none.
 
-    Months and years keep `day` of the month, or the due date's own.
+    Months and years count from `day_of(due_date, kept)`.
     """
     start, separator, time = (due_date or now.date().isoformat()).partition("T")
     try:
+        day = day_of(due_date, kept)
         next_date = _next_date(rule, date.fromisoformat(start), day, _floor(time, now))
-    except (ValueError, OverflowError):  # beyond the year 9999
+    except (ValueError, OverflowError):  # beyond the year 9999, or another writer's text
         return None
     if rule.end_date is not None and next_date.isoformat() > rule.end_date:
         return None

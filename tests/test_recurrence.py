@@ -140,6 +140,7 @@ def test_without_a_due_date_the_day_of_completion_in_utc_takes_its_place(hour: s
         ("2026-02-28", 31, "2026-03-31"),
         ("2026-02-28", 28, "2026-03-28"),
         ("2026-02-15", 15, "2026-03-15"),
+        ("2026-02-15", 31, "2026-03-15"),
         ("2026-02-15", None, "2026-03-15"),
     ],
 )
@@ -222,6 +223,8 @@ def test_the_next_due_date_is_that_of_rfc_5545_up_to_the_28th(
 
 def occurrence(repeated: Rule, start: date, day: int | None, number: int) -> date | None:
     """The date after so many steps; None beyond the year 9999."""
+    if day and start + relativedelta(day=day) != start:
+        day = None
     units: dict[Pattern, Callable[[int], relativedelta]] = {
         "daily": lambda steps: relativedelta(days=steps),
         "weekly": lambda steps: relativedelta(weeks=steps),

@@ -452,6 +452,17 @@ def test_parts_that_another_writer_added_to_a_recurrence_are_left_alone(
     assert (successor["due_date"], successor["recurrence"]) == ("2999-01-02", recurrence)
 
 
+@pytest.mark.parametrize("way", [TOGGLE, SET], ids=str)
+def test_a_due_date_that_the_api_does_not_have_makes_no_successor(
+    alice: TestClient, stored: Callable[..., Task], way: Way
+) -> None:
+    task = stored(recurrence=MONTHLY, due_date="tomorrow", due_day=31)
+
+    answer = way.send(alice, task.id)
+
+    assert (answer["data"]["completed"], answer["next_task"]) == (True, None)
+
+
 # --- a failure between two statements ---
 
 # The task's change comes last.
