@@ -74,7 +74,7 @@ def test_a_stop_answers_the_requests_in_flight_and_closes_the_connections(
 
     assert [answer.result().status_code for answer in in_flight] == [200] * 3
     assert database.run("SELECT completed FROM tasks") == [(True,)]
-    eventually("no connection is left", lambda: database.connections() == 0, seconds=1)
+    eventually("no connection is left", lambda: database.connections() == 0, seconds=20)
     assert f"[{database.name} tasks-api] DEBUG:  unexpected EOF" not in database.cluster.log()
 
 

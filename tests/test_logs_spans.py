@@ -10,6 +10,8 @@ from fixtures import RunService
 from log_lines import DESCRIPTION, QUOTING_TRIGGER, TITLE, create
 from users import MCP_URL, OWNER, SECRET, bearer, token_for
 
+STOP_SECONDS = 60
+
 
 def test_spans_name_the_route_and_quote_nothing(
     database: Database, run_service: RunService
@@ -30,7 +32,7 @@ def test_spans_name_the_route_and_quote_nothing(
         )
         service.client.get("/ready")
         service.process.terminate()  # a stop sends what is left
-        service.process.wait(timeout=10)
+        service.process.wait(timeout=STOP_SECONDS)
 
     assert {"POST /api/{user_id}/tasks", "GET /ready"} <= collector.span_names()
     assert {path for path, _ in collector.bodies} == {"/v1/traces", "/v1/metrics"}
@@ -67,7 +69,7 @@ def test_no_span_and_no_metric_tells_whose_tasks_were_asked_for_or_how(
         for tool in ("add_task", "qu3ry"):
             call(client, tool, title=DESCRIPTION, due_date=token)
         service.process.terminate()  # a stop sends what is left
-        service.process.wait(timeout=10)
+        service.process.wait(timeout=STOP_SECONDS)
 
     assert {"GET", "HTTP /api/{user_id}/tasks"} | {
         f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS

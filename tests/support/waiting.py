@@ -7,7 +7,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 POLL_SECONDS = 0.02
-PROBE_SECONDS = 0.02
+# Longer than what a scheduler gives at once: a probe that runs alone tells nothing of the others.
+PROBE_SECONDS = 0.1
 
 
 def eventually(what: str, condition: Callable[[], T], *, seconds: float) -> T:
