@@ -141,13 +141,23 @@ export const tellsNothing = (page) =>
   page.waitForFunction(() => !document.querySelector("main [role=alert]"));
 
 /** What the API has, past the page. */
-export async function stored(page) {
-  return page.evaluate(async (api) => {
-    const { token } = await (await fetch("/api/auth/token")).json();
-    const { sub } = JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")));
-    const headers = { Authorization: `Bearer ${token}` };
-    return (await (await fetch(`${api}/api/${sub}/tasks`, { headers })).json()).data;
-  }, api);
+export const stored = (page) => pastThePage(page);
+
+/** Creates a task as another client does, which may send what the page's form cannot. */
+export const store = (page, task) =>
+  pastThePage(page, { method: "POST", body: JSON.stringify(task) });
+
+async function pastThePage(page, options) {
+  return page.evaluate(
+    async ([api, options]) => {
+      const { token } = await (await fetch("/api/auth/token")).json();
+      const { sub } = JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")));
+      const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+      const answer = await fetch(`${api}/api/${sub}/tasks`, { ...options, headers });
+      return (await answer.json()).data;
+    },
+    [api, options],
+  );
 }
 
 /** The headings, titles and buttons of a list. */

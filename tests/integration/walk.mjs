@@ -24,6 +24,7 @@ import {
   seesTasksOf,
   signUp,
   step,
+  store,
   stored,
   task,
   tells,
@@ -341,6 +342,22 @@ await inBrowser(async (browser) => {
     await page.getByRole("status").getByText("1 task deleted").waitFor();
     await heading(page, "0 open, 0 completed");
     assert.deepEqual(await stored(page), []);
+  });
+
+  await step("an edit leaves alone what the form cannot show as it is", async () => {
+    await store(page, { title: "Buy\nbread", description: "", tags: ["rye, dark", "home"] });
+    await reload(page);
+
+    await button(page, "Edit Buy bread").click();
+    await page.getByRole("dialog").getByLabel("Due date").fill(DAY);
+    const sent = page.waitForRequest((request) => request.method() === "PATCH");
+    await button(page, "Save").click();
+
+    assert.deepEqual((await sent).postDataJSON(), { due_date: DAY });
+    await task(page, "Buy bread").getByText("due Dec 1, 2030").waitFor();
+    await button(page, "Delete Buy bread").click();
+    await button(page, "Close").click();
+    await page.getByRole("status").getByText("Task deleted").waitFor();
   });
 
   await step(

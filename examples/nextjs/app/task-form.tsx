@@ -11,8 +11,10 @@ import { Failure } from "./failure";
 
 type Props = {
   task?: Task;
-  /** Sends what was filled in. The key is the same as long as the same is sent. */
-  send: (filledIn: NewTask, key: string) => Promise<unknown>;
+  /** Sends what was filled in; `untouched` is what the form held when it opened. The key is the
+   * same as long as the same is sent.
+   */
+  send: (filledIn: NewTask, key: string, untouched: NewTask) => Promise<unknown>;
   children?: ReactNode;
 };
 
@@ -22,12 +24,13 @@ export function TaskForm({ task, send, children }: Props) {
   const patternBefore = task?.recurrence?.pattern ?? "";
   const [pattern, setPattern] = useState<Recurrence["pattern"] | "">(patternBefore);
   const sent = useRef({ text: "", key: "" });
+  const untouched = useRef<NewTask>(undefined);
   const sending = useMutation({
     mutationFn: (form: HTMLFormElement) => {
       const filledIn = valuesOf(form);
       const text = JSON.stringify(filledIn);
       if (sent.current.text !== text) sent.current = { text, key: crypto.randomUUID() };
-      return send(filledIn, sent.current.key);
+      return send(filledIn, sent.current.key, untouched.current!);
     },
     onSuccess: (_, form) => {
       const isUntouched = JSON.stringify(valuesOf(form)) === sent.current.text;
@@ -40,6 +43,9 @@ export function TaskForm({ task, send, children }: Props) {
 
   return (
     <form
+      ref={(form) => {
+        if (form) untouched.current ??= valuesOf(form);
+      }}
       className={task ? "fields" : "fields composer"}
       onInput={() => sending.error && sending.reset()}
       onReset={() => setPattern(patternBefore)}

@@ -3,7 +3,6 @@
 import { useSearchParams } from "next/navigation";
 import { useRef, useState } from "react";
 import type { Changes, NewTask, Task } from "../lib/api";
-import { instantOf, localDay, localTime } from "../lib/due";
 import { useInBrowser } from "../lib/in-browser";
 import { narrowed, type View, viewOf } from "../lib/view";
 import { DeleteAccount, SignOut } from "./account";
@@ -157,8 +156,8 @@ export function TaskList({ userId, name }: { userId: string; name: string }) {
         <Dialog title="Edit the task" onClose={() => setEdited(undefined)}>
           <TaskForm
             task={edited}
-            send={async (filledIn) => {
-              await tasks.update(edited.id, differences(edited, filledIn));
+            send={async (filledIn, _, untouched) => {
+              await tasks.update(edited.id, differences(untouched, filledIn));
               setEdited(undefined);
             }}
           >
@@ -224,16 +223,14 @@ function setParameters(changes: Record<string, string>, act: "pushState" | "repl
   window.history[act](null, "", next.size ? `?${next}` : window.location.pathname);
 }
 
-/** What was changed in the form, so that it does not undo what another device changed. */
-function differences(task: Task, filledIn: NewTask): Changes {
-  const before: Record<string, unknown> = {
-    ...task,
-    due_date: localDay(task.due_date) || null,
-    remind_at: instantOf(localTime(task.remind_at)),
-  };
+/** What was changed in the form, so that an edit neither undoes what another device changed, nor
+ * alters what the form shows in its own way: a comma in a tag.
+ */
+function differences(untouched: NewTask, filledIn: NewTask): Changes {
   return Object.fromEntries(
     Object.entries(filledIn).filter(
-      ([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name]),
+      ([name, value]) =>
+        JSON.stringify(value) !== JSON.stringify(untouched[name as keyof NewTask]),
     ),
   );
 }
