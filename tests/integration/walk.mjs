@@ -344,6 +344,31 @@ await inBrowser(async (browser) => {
     assert.deepEqual(await stored(page), []);
   });
 
+  await step("a long title has room around it, and a task that is alone round corners", async () => {
+    await store(page, { title: "Buy bread ".repeat(19), description: "Dark" });
+    await reload(page);
+    await page.locator(".task").waitFor();
+
+    const layout = await page.evaluate(() => {
+      const row = document.querySelector(".task");
+      const edge = (selector) => row.querySelector(selector).getBoundingClientRect();
+      return {
+        above: edge(".title span").top - row.getBoundingClientRect().top,
+        below: edge(".description").top - edge(".title span").bottom,
+        beside: Math.abs(edge(".title input").top - edge(".priority").top),
+        corners: getComputedStyle(row).borderRadius,
+      };
+    });
+
+    assert.ok(layout.above >= 8, JSON.stringify(layout));
+    assert.ok(layout.below >= 0, JSON.stringify(layout));
+    assert.ok(layout.beside <= 4, JSON.stringify(layout));
+    assert.equal(layout.corners, "16px");
+    await page.getByRole("button", { name: /^Delete Buy bread/ }).click();
+    await button(page, "Close").click();
+    await page.getByRole("status").getByText("Task deleted").waitFor();
+  });
+
   await step("an edit leaves alone what the form cannot show as it is", async () => {
     await store(page, { title: "Buy\nbread", description: "", tags: ["rye, dark", "home"] });
     await reload(page);
