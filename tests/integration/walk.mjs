@@ -521,7 +521,10 @@ await inBrowser(async (browser) => {
   });
 
   await step("a change is two requests, however many tasks are loaded", async () => {
-    await page.waitForLoadState("networkidle");
+    // The page's last read, of the reminders: the network may be idle before it begins.
+    await page.waitForFunction(() =>
+      performance.getEntriesByType("resource").some(({ name }) => name.endsWith("?filter=pending")),
+    );
     const sent = [];
     page.on("request", (request) => {
       if (request.url().startsWith(api) && request.method() !== "OPTIONS")
