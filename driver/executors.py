@@ -9,11 +9,11 @@ import random
 import sqlite3
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from typing import Any
+from types import TracebackType
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from anyio.to_thread import run_sync
@@ -56,70 +56,33 @@ class UnstorableText(Exception):
     """The database cannot store or compare a string of the request. The text is for the log."""
 
 
+class Executor(Protocol):
+    """Executes a request's statement, or several that stand or fall together, and commits. Gives
+    the last one's rows; a write that returns no rows gives their number, as one row.
+    """
+
+    async def execute(
+        self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]
+    ) -> Rows: ...
+
+
 # All users of an in-memory SQLite share one connection (`StaticPool`): the rollback of one must not
 # end the transaction of another.
 _one_at_a_time = threading.Lock()
 
 
-class Executor(ABC):
-    """Executes a request's statement, or several that stand or fall together, and commits. Gives
-    the last one's rows; a write that returns no rows gives their number, as one row.
-    """
-
-    async def execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
-        """Wait for a turn of the statement's owner; then limit the time. No statement is ever
-        retried.
-
-        Raises `DatabaseUnavailable` if no turn comes within `TURN_SECONDS` (nothing was sent then),
-        or if the database cannot be reached or does not answer within `WORK_SECONDS`.
-        """
-        if not isinstance(scoped, EXECUTED):
-            raise TypeError(
-                f"executed for a request is what is scoped to its owner, not {scoped!r}"
-            )
-        owner, turns = values.get("owner"), _turns()
-        try:
-            await turns.acquire(owner)
-        except Overloaded as refusal:
-            # Spread the retries of requests that were refused together.
-            retry_after = random.randint(*OVERLOAD_RETRY_SECONDS)  # noqa: S311 (no secret)
-            raise DatabaseUnavailable(str(refusal), retry_after) from None
-        ends = min(time.monotonic() + WORK_SECONDS, postgres.deadline.get())
-        deadline = postgres.deadline.set(ends)
-        try:
-            return await self._run(scoped, values)
-        except (TimeoutError, PoolTimeoutError) as error:
-            raise DatabaseUnavailable(f"no answer within {WORK_SECONDS} s") from error
-        except DBAPIError as error:
-            if is_unavailable(error):
-                raise DatabaseUnavailable(reason_of(error)) from error
-            if getattr(error.orig, "pgcode", None) in postgres.CANNOT_STORE_TEXT:
-                raise UnstorableText(reason_of(error)) from error
-            raise
-        finally:
-            postgres.deadline.reset(deadline)
-            turns.release(owner)
-
-    async def _run(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
-        """Execute it until `postgres.deadline`, or raise `TimeoutError`."""
-        async with asyncio.timeout(WORK_SECONDS):
-            return await run_sync(self._execute, scoped, values)
-
-    @abstractmethod
-    def _execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows: ...
-
-
-class EngineExecutor(Executor):
+class EngineExecutor:
     """Executes statements on this event loop's connections, or in threads on the engine's own."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def _run(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
-        connections = pool.of(self._engine)
-        if connections:
-            return iter(await connections.execute(scoped, values, ROWS_AT_ONCE))
-        return await super()._run(scoped, values)
+    async def execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
+        async with Admission(scoped, values):
+            connections = pool.of(self._engine)
+            if connections:
+                return iter(await connections.execute(scoped, values, ROWS_AT_ONCE))
+            return await _in_thread(self._execute, scoped, values)
 
     def _execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
         # SQLite lets one writer at a time in, in no order, and refuses whoever waited too long.
@@ -172,11 +135,15 @@ def _rows_of(result: Result[Any], scoped: Scoped | Together | Probe) -> Rows:
     return iter(list(result.partitions(ROWS_AT_ONCE)))
 
 
-class SessionExecutor(Executor):
+class SessionExecutor:
     """Executes statements in a test's session, and keeps the session's objects up to date."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
+
+    async def execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
+        async with Admission(scoped, values):
+            return await _in_thread(self._execute, scoped, values)
 
     def _execute(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> Rows:
         fetch = {"synchronize_session": "fetch"}
@@ -206,6 +173,58 @@ async def one_act() -> AsyncIterator[None]:
         raise DatabaseUnavailable(f"no answer within {seconds} s") from error
     finally:
         postgres.deadline.reset(deadline)
+
+
+async def _in_thread(execute: Callable[..., Rows], *arguments: Any) -> Rows:
+    async with asyncio.timeout(WORK_SECONDS):
+        return await run_sync(execute, *arguments)
+
+
+class Admission:
+    """A turn of the statement's owner; what waits on the database meanwhile ends at
+    `postgres.deadline`, with a `TimeoutError`. No statement is ever retried.
+
+    Raises `DatabaseUnavailable` if no turn comes within `TURN_SECONDS` (nothing was sent then), or
+    if the database cannot be reached or does not answer within `WORK_SECONDS`.
+    """
+
+    def __init__(self, scoped: Scoped | Together | Probe, values: Mapping[str, Any]) -> None:
+        if not isinstance(scoped, EXECUTED):
+            raise TypeError(
+                f"executed for a request is what is scoped to its owner, not {scoped!r}"
+            )
+        self._owner = values.get("owner")
+        self._turns = _turns()
+
+    async def __aenter__(self) -> None:
+        try:
+            await self._turns.acquire(self._owner)
+        except Overloaded as refusal:
+            # Spread the retries of requests that were refused together.
+            retry_after = random.randint(*OVERLOAD_RETRY_SECONDS)  # noqa: S311 (no secret)
+            raise DatabaseUnavailable(str(refusal), retry_after) from None
+        ends = min(time.monotonic() + WORK_SECONDS, postgres.deadline.get())
+        self._deadline = postgres.deadline.set(ends)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        postgres.deadline.reset(self._deadline)
+        self._turns.release(self._owner)
+        match error:
+            case TimeoutError() | PoolTimeoutError():
+                raise DatabaseUnavailable(f"no answer within {WORK_SECONDS} s") from error
+            case DBAPIError() if is_unavailable(error):
+                raise DatabaseUnavailable(reason_of(error)) from error
+            case DBAPIError() if _lacks_characters(error):
+                raise UnstorableText(reason_of(error)) from error
+
+
+def _lacks_characters(error: DBAPIError) -> bool:
+    return getattr(error.orig, "pgcode", None) in postgres.CANNOT_STORE_TEXT
 
 
 _turns_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
