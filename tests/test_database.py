@@ -299,10 +299,10 @@ def test_what_has_the_place_of_a_connection_that_was_closed_while_idle_is_left_a
 ) -> None:
     """A new socket gets the file descriptor of the last one that was closed."""
     made: list[postgres.OwnConnection] = []
-    event.listen(hasty, "connect", lambda connection, _: made.append(connection))
+    event.listen(hasty, "checkout", lambda connection, *_: made.append(connection))
 
     async def send() -> None:
-        await asyncio.gather(sleep(hasty, 0.2), sleep(hasty, 0.1))  # used last in the other order
+        await asyncio.gather(sleep(hasty, 0.2), sleep(hasty, 0.1))
         pids = ", ".join(str(connection.info.backend_pid) for connection in made)
         await execute(
             hasty,
