@@ -132,13 +132,11 @@ with database.engine.connect() as connection:
 WORKERS = 4
 
 
-@pytest.mark.parametrize("backend", ["postgresql", "sqlite"])
-def test_workers_that_start_at_once_on_an_empty_database_create_the_tables_together(
-    request: pytest.FixtureRequest, app_folder: Path, tmp_path: Path, backend: str
+# On PostgreSQL: test_faults_start.py.
+def test_workers_that_start_at_once_on_an_empty_sqlite_file_create_the_tables_together(
+    app_folder: Path, tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path / 'empty.db'}"
-    if backend == "postgresql":
-        url = request.getfixturevalue("empty_schema")
     workers = [
         start_python(app_folder, "-c", CREATE_ON_COMMAND, NEON_DATABASE_URL=url)
         for _ in range(WORKERS)
@@ -154,20 +152,6 @@ def test_workers_that_start_at_once_on_an_empty_database_create_the_tables_toget
 
     answers = [worker.communicate() for worker in workers]
     assert answers == [("0\n", "")] * WORKERS
-
-
-@pytest.fixture
-def empty_schema(postgresql_url: URL) -> Iterator[str]:
-    """The URL of a PostgreSQL without tables."""
-    schema = f"empty_{uuid4().hex}"
-    engine = create_engine(postgresql_url)
-    with engine.begin() as connection:
-        connection.execute(text(f"CREATE SCHEMA {schema}"))
-    url = postgresql_url.update_query_dict({"options": f"-csearch_path={schema}"})
-    yield url.render_as_string(hide_password=False)
-    with engine.begin() as connection:
-        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
-    engine.dispose()
 
 
 # --- connections that died ---
