@@ -4,7 +4,7 @@
 -- wrk -t1 … -s mix.lua <url> -- <file with a user and a token on each line> [<query>]
 --
 -- With a query (which may be empty), all requests are lists, with this query. Each connection pauses
--- $PAUSE milliseconds before each request.
+-- $PAUSE milliseconds (0, if it is not set) before each request.
 --
 -- The rows are those of servers.py's SEED: 50 readers with 20 tasks each, then the tasks that writers
 -- edit, then those that they delete. Writers alone create tasks, so a list has 20 tasks from the first
@@ -85,7 +85,7 @@ local requests = {
   delete = function(number) return send("DELETE", writer(number), "/" .. FIRST_DELETED + number) end,
 }
 
-local pause = tonumber(os.getenv("PAUSE"))
+local pause = tonumber(os.getenv("PAUSE") or 0)
 if pause > 0 then
   function delay() return pause end
 end
