@@ -132,8 +132,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.unfinished = 0
 
     def on_headers_complete(self) -> None:
+        before = self.cycle
         super().on_headers_complete()
-        if self.cycle and self.scope["method"] != "HEAD":
+        if self.cycle is not before and self.scope["method"] != "HEAD":  # or it is an upgrade
             self.cycle.transport = HeadAndBody(self.transport)  # type: ignore[assignment]
         # Trailers are added to `self.headers`, and must not count as headers (RFC 9110, 6.5.1).
         self.scope["headers"] = self.headers.copy()
