@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from sent_sql import each_of, noting, owners_in
 from sqlalchemy import Column, Engine, MetaData, Table, func, insert, literal, select
 from sqlmodel import Session
+from stored_tasks import FULL
 from users import OWNER, SOMEONE_ELSE, bearer
 
 import main
@@ -235,7 +236,7 @@ def test_every_statement_about_a_successor_is_scoped_to_the_tokens_user(
 def test_a_task_of_somebody_else_is_not_asked_for_in_another_way(
     alice: TestClient, stored: Callable[..., Task], statements: list[str], endpoint: Endpoint
 ) -> None:
-    theirs = stored(user_id=SOMEONE_ELSE, recurrence={"pattern": "daily"}, is_followed=True)
+    theirs = stored(user_id=SOMEONE_ELSE, recurrence=FULL["recurrence"], is_followed=True)
     statements.clear()
 
     response = endpoint.call(alice, task_id=theirs.id)
