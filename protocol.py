@@ -3,6 +3,8 @@
 httptools has no limit of the bytes before a body, takes trailers for headers, and uvicorn parses
 requests without end while the answers to earlier ones are not read. Each let one connection without
 a token fill a worker. The server's parser h11 has limits of its own.
+
+And what a response costs: its head goes out with its body.
 """
 
 import asyncio
