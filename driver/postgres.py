@@ -294,8 +294,11 @@ def is_astray(connection: OwnConnection, error: BaseException) -> bool:
 
 
 def is_made_here(engine: Engine) -> bool:
-    """Whether the engine's connections are `OwnConnection`s."""
-    return event.contains(engine, "do_connect", _connect)
+    """Whether the engine's connections are `OwnConnection`s.
+
+    `event.contains` would go by the engine's address, which may be that of a former one.
+    """
+    return getattr(engine.dialect, "do_ping", None) is _is_open
 
 
 def _wait(connection: PsycopgConnection, end: float) -> None:

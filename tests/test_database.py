@@ -1,6 +1,8 @@
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from copy import copy
 from pathlib import Path
 from socket import socketpair
 from time import monotonic
@@ -152,6 +154,21 @@ def test_workers_that_start_at_once_on_an_empty_sqlite_file_create_the_tables_to
 
     answers = [worker.communicate() for worker in workers]
     assert answers == [("0\n", "")] * WORKERS
+
+
+def test_no_engine_is_taken_for_one_that_was_at_its_address() -> None:
+    """A dialect outlives its engine: compiled statements keep it."""
+    on_sqlite = create_engine("sqlite://")
+    formers = [database.make_engine(URL.create("postgresql+psycopg2")) for _ in range(50)]
+    dialects = [former.dialect for former in formers]
+    assert all(map(postgres.is_made_here, formers))
+    formers.clear()
+    gc.collect()
+
+    others = [copy(on_sqlite) for _ in range(10_000)]
+
+    assert dialects
+    assert not any(map(postgres.is_made_here, others))
 
 
 # --- connections that died ---
