@@ -35,7 +35,7 @@ class TasksAPI(DocumentedAPI):
 
 app: FastAPI = TasksAPI(
     title="Tasks API",
-    version="1.2.0",
+    version="1.2.1",
     description="Tasks of the users of a Next.js front end, who sign in with Better Auth.",
     servers=[{"url": "/", "description": "Where this document comes from"}],
     lifespan=lifespan,
