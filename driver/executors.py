@@ -219,11 +219,11 @@ class Admission:
                 raise DatabaseUnavailable(f"no answer within {WORK_SECONDS} s") from error
             case DBAPIError() if is_unavailable(error):
                 raise DatabaseUnavailable(reason_of(error)) from error
-            case DBAPIError() if _lacks_characters(error):
+            case DBAPIError() if _cannot_store_text(error):
                 raise UnstorableText(reason_of(error)) from error
 
 
-def _lacks_characters(error: DBAPIError) -> bool:
+def _cannot_store_text(error: DBAPIError) -> bool:
     return getattr(error.orig, "pgcode", None) in postgres.CANNOT_STORE_TEXT
 
 
